@@ -1,0 +1,180 @@
+"""The district's command line: receive from the terminals, and look at what is held.
+
+Exit codes: 0 all is well; 1 what is held is not in order, or there is nothing of that name; 2 the command or the
+configuration is wrong; 3 the store, the key or the broker cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from district.config import IDENTIFIER, Settings, load
+from district.errors import ConfigError, DistrictError
+from district.findings import examined
+from district.ingest import Ingest
+from district.intake import Intake, utc_now
+from district.keys import district_key
+from district.store import Device, Store, opened_store
+from wire.attendance import decode, rfc3339
+from wire.chain import public_hex, public_key
+from wire.condition import State
+from wire.topics import Topic
+
+OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        code: int = options.command(load(options.config), options)
+    except ConfigError as error:
+        print(f"district: {error}", file=sys.stderr)
+        return WRONG_USE
+    except DistrictError as error:
+        print(f"district: {error}", file=sys.stderr)
+        return UNUSABLE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="district", description="Receives the signed events of a district's attendance terminals."
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every message that arrives")
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("--config", type=Path, required=True, metavar="FILE", help="the district's district.toml")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", parents=[configured], help="receive until stopped; safe to kill at any moment")
+    run.set_defaults(command=_run)
+
+    key = commands.add_parser(
+        "key", parents=[configured], help="print the public key that goes into each terminal's `district_key`"
+    )
+    key.set_defaults(command=_key)
+
+    enrol = commands.add_parser("enrol-device", parents=[configured], help="trust a terminal from now on")
+    enrol.add_argument("device", help="its name, `id` in its configuration")
+    enrol.add_argument("key", metavar="PUBKEY", help="its public key, 64 hexadecimal digits, as `kiosk key` prints it")
+    enrol.add_argument("--unit", default="", help="the office it stands in")
+    enrol.set_defaults(command=_enrol)
+
+    listing = commands.add_parser("list", parents=[configured], help="show the terminals, or the events of one")
+    listing.add_argument("--device", help="show this terminal's events")
+    listing.add_argument("--json", action="store_true", help="print JSON, for another program")
+    listing.set_defaults(command=_list)
+
+    verify = commands.add_parser(
+        "verify", parents=[configured], help="check every stored chain again with the terminals' public keys"
+    )
+    verify.add_argument("--device", help="only this terminal's")
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _run(settings: Settings, _options: argparse.Namespace) -> int:
+    district = settings.district
+    key = district_key(district.directory)
+    with opened_store(district.directory) as store:
+        ingest = Ingest(settings.broker, district.name, Intake(store, key, district.name))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ingest.ask_to_stop())
+        ingest.run()
+    return OK
+
+
+def _key(settings: Settings, _options: argparse.Namespace) -> int:
+    print(public_hex(district_key(settings.district.directory)))
+    return OK
+
+
+def _enrol(settings: Settings, options: argparse.Namespace) -> int:
+    if not re.match(IDENTIFIER, options.device):
+        raise ConfigError(f"enrol-device: {options.device!r}: expected 1 to 32 of a-z, 0-9 and '-'")
+    try:
+        key = public_hex(public_key(options.key))
+    except ValueError as error:
+        raise ConfigError(f"enrol-device: {error}") from error
+    with opened_store(settings.district.directory) as store, store.transaction():
+        store.enrol(Device(options.device, key, options.unit, rfc3339(utc_now()), duplicates=0))
+    print(f"{options.device} is trusted with the key {key}")
+    return OK
+
+
+def _list(settings: Settings, options: argparse.Namespace) -> int:
+    with opened_store(settings.district.directory) as store:
+        if options.device is None:
+            rows = [_device_row(store, device) for device in store.devices()]
+        elif store.device(options.device) is not None:
+            rows = [msgspec.to_builtins(event) for event in store.events(options.device)]
+        else:
+            return _unknown(options.device)
+    if options.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif options.device is None:
+        _print_table(rows, ("dev", "unit", "state", "events", "waiting", "quarantine"))
+    else:
+        _print_table(rows, ("seq", "t", "typ", "pid", "act", "mode", "score", "reason"))
+    return OK
+
+
+def _device_row(store: Store, device: Device) -> dict[str, Any]:
+    raw = store.condition(device.dev, Topic.STATE)
+    return {
+        "dev": device.dev,
+        "unit": device.unit,
+        "key": device.key,
+        "state": decode(raw, State).state.value if raw else None,
+        "events": store.head(device.dev).seq,
+        "waiting": len(store.waiting(device.dev)),
+        "quarantine": len(store.quarantined(device.dev)),
+        "duplicates": device.duplicates,
+    }
+
+
+def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    lines = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or value == "" else str(value)
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    with opened_store(settings.district.directory) as store:
+        devices = [device for device in store.devices() if options.device in {None, device.dev}]
+        findings = [examined(store, device) for device in devices]
+    if options.device is not None and not devices:
+        return _unknown(options.device)
+    for finding in findings:
+        verdict = "not in order" if finding.problems else "chain verified"
+        held = f"events 1 to {finding.last_seq}" if finding.last_seq else "no events"
+        print(f"{finding.dev}: {held}, {verdict}")
+        for line in (*finding.problems, *finding.notes):
+            print(f"  {line}")
+    return NOT_IN_ORDER if any(finding.problems for finding in findings) else OK
+
+
+def _unknown(device: str) -> int:
+    print(f"district: no terminal named {device} is enrolled", file=sys.stderr)
+    return NOT_IN_ORDER
+
+
+if __name__ == "__main__":
+    sys.exit(main())

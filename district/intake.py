@@ -1,0 +1,192 @@
+"""What becomes of a message: verified, kept once, linked, committed; then, and only then, receipted.
+
+    message ─▶ ours? ─▶ a message? ─▶ known device? ─▶ signed? ─▶ first of its number? ─▶ linked? ─▶ COMMIT ─▶ receipt
+                 └─────────┴──────────────┴──────────────┴────────────────┴──────────────────┴─▶ quarantine
+
+Nothing that arrives makes it raise; only the store does. A receipt speaks of the end of the linked chain, never of what
+waits, and is signed for duplicates too: a lost receipt must not keep a terminal waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from district.store import Device, Misfit, Position, Quarantined, Store
+from wire.attendance import LARGEST_MESSAGE, VERSION, Batch, Event, MessageError, decode, encode, rfc3339
+from wire.chain import ChainError, Head, Receipt, is_signed_head, public_key, sign_receipt, verify_event, verify_link
+from wire.condition import Birth, State
+from wire.topics import Address, Topic, parse
+
+log = logging.getLogger(__name__)
+
+EVIDENCE = 1024
+"""Bytes kept of a message that is too large to be one."""
+
+
+class Rejected(Exception):  # noqa: N818 - an outcome of one message, never seen outside this file
+    """This message, or event, goes into quarantine."""
+
+    def __init__(self, reason: Misfit, detail: str, seq: int | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.seq = seq
+
+
+def utc_now() -> datetime:
+    """The computer's clock."""
+    return datetime.now(UTC)
+
+
+class Intake:
+    """Takes messages, one at a time."""
+
+    def __init__(
+        self, store: Store, key: Ed25519PrivateKey, district: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        """
+        Args:
+            key: the district's.
+            district: its name in topics.
+        """
+        self._store = store
+        self._key = key
+        self._district = district
+        self._now = now
+        self._logged: set[tuple[Misfit, str | None]] = set()
+
+    def take(self, topic: str, raw: bytes) -> Receipt | None:
+        """Keep what can be kept of a message, commit, and return the receipt to send; None: none is due.
+
+        Raises:
+            sqlite3.Error: it is not kept; the broker must deliver it again.
+        """
+        with self._store.transaction():
+            end = self._taken(topic, raw)
+        if end is None:
+            return None
+        dev, head = end
+        bare = Receipt(v=VERSION, dev=dev, upto_seq=head.seq, head=head.hash, t=self._t())
+        return sign_receipt(bare, self._key)
+
+    def _taken(self, topic: str, raw: bytes) -> tuple[str, Position] | None:
+        """The device whose events came and the end of its chain; None: no event came, or nothing is linked yet."""
+        device: Device | None = None
+        try:
+            address = self._address(topic)
+            device = self._device(address)
+            events = self._events(address, device, raw)
+        except Rejected as rejected:
+            self._quarantine(rejected, device, topic, raw)
+            return None
+        for event in events:
+            try:
+                self._keep(event, device, topic)
+            except Rejected as rejected:
+                self._quarantine(rejected, device, topic, encode(event))
+        head = self._store.head(device.dev)
+        return (device.dev, head) if events and head.seq else None
+
+    def _address(self, topic: str) -> Address:
+        address = parse(topic)
+        if address is None or address.district != self._district:
+            raise Rejected(Misfit.FOREIGN, f"not a topic of {self._district}")
+        return address
+
+    def _device(self, address: Address) -> Device:
+        device = self._store.device(address.device)
+        if device is None:
+            raise Rejected(Misfit.UNKNOWN_DEVICE, f"{address.device} is not enrolled")
+        return device
+
+    def _events(self, address: Address, device: Device, raw: bytes) -> tuple[Event, ...]:
+        """The events in a message; other messages have none, and are dealt with here."""
+        try:
+            match address.topic:
+                case Topic.EVENT | Topic.AUDIT:
+                    return (decode(raw, Event),)
+                case Topic.BATCH:
+                    return decode(raw, Batch).events
+                case Topic.STATE:
+                    self._remember(device, address.topic, raw, decode(raw, State))
+                case Topic.BIRTH:
+                    self._remember(device, address.topic, raw, decode(raw, Birth))
+                case Topic.HEAD:
+                    self._check_head(device, raw, decode(raw, Head))
+                case _:
+                    log.debug("%s: %s is not read yet", device.dev, address.topic)
+        except MessageError as error:
+            raise Rejected(Misfit.GARBAGE, str(error)) from error
+        return ()
+
+    def _keep(self, event: Event, device: Device, topic: str) -> None:
+        self._check_sender(event.dev, device)
+        try:
+            verify_event(event, public_key(device.key))
+        except ChainError as error:
+            raise Rejected(Misfit.FORGED, str(error), event.seq) from error
+        if event.seq < 1:
+            raise Rejected(Misfit.BREAK, f"event {event.seq}: numbers begin at 1", event.seq)
+        held = self._store.held_hash(device.dev, event.seq)
+        if held == event.hash:
+            self._store.count_duplicate(device.dev)
+        elif held is not None:
+            raise Rejected(Misfit.FORK, f"event {event.seq}: another of this number is held", event.seq)
+        else:
+            self._link(event, device, topic)
+
+    def _link(self, event: Event, device: Device, topic: str) -> None:
+        """Append the event and all that waited for it; or set it aside."""
+        if event.seq > self._store.head(device.dev).seq + 1:
+            self._store.set_aside(event, self._t())
+            return
+        self._append(event, self._t())
+        while (waiting := self._store.take_waiting(device.dev, self._store.head(device.dev).seq + 1)) is not None:
+            try:
+                self._append(*waiting)
+            except Rejected as rejected:
+                self._quarantine(rejected, device, topic, encode(waiting[0]))
+                return
+
+    def _append(self, event: Event, received_t: str) -> None:
+        head = self._store.head(event.dev)
+        try:
+            verify_link(head.seq, head.hash, event)
+        except ChainError as error:
+            raise Rejected(Misfit.BREAK, str(error), event.seq) from error
+        self._store.append(event, received_t)
+
+    def _remember(self, device: Device, topic: Topic, raw: bytes, message: State | Birth | Head) -> None:
+        self._check_sender(message.dev, device)
+        self._store.remember(device.dev, topic, self._t(), raw)
+
+    def _check_head(self, device: Device, raw: bytes, head: Head) -> None:
+        """A checkpoint that names another event than the one we hold shows a second journal of the same device."""
+        self._check_sender(head.dev, device)
+        if not is_signed_head(head, public_key(device.key)):
+            raise Rejected(Misfit.FORGED, f"the checkpoint at {head.seq} is not signed by this device's key", head.seq)
+        held = self._store.held_hash(device.dev, head.seq)
+        if held is not None and held != head.hash:
+            raise Rejected(Misfit.FORK, f"the checkpoint names another event {head.seq} than is held", head.seq)
+        self._remember(device, Topic.HEAD, raw, head)
+
+    def _check_sender(self, dev: str, device: Device) -> None:
+        if dev != device.dev:
+            raise Rejected(Misfit.FOREIGN, f"speaks of {dev[:32]!r} on a topic of {device.dev}")
+
+    def _quarantine(self, rejected: Rejected, device: Device | None, topic: str, raw: bytes) -> None:
+        dev = device.dev if device else None
+        if (rejected.reason, dev) not in self._logged:
+            self._logged.add((rejected.reason, dev))
+            log.warning("%s: %s: %s; more of this kind is only counted", dev or topic, rejected.reason, rejected)
+        t = self._t()
+        kept = raw if len(raw) <= LARGEST_MESSAGE else raw[:EVIDENCE]
+        self._store.quarantine(
+            Quarantined(rejected.reason, dev, rejected.seq, str(rejected), topic, t, t, times=1, raw=kept)
+        )
+
+    def _t(self) -> str:
+        return rfc3339(self._now())

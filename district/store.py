@@ -1,0 +1,270 @@
+"""What the district holds, in one SQLite file: devices, their chains, what waits, what is in quarantine.
+
+WAL with `synchronous=FULL`, so that a commit outlives a power cut: a receipt is signed on the strength of it.
+A store belongs to the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+
+from district.errors import StoreError
+from wire.attendance import Event, decode, encode
+from wire.chain import GENESIS
+from wire.topics import Topic
+
+FILE = "district.db"
+QUARANTINE_LIMIT = 10_000
+"""Messages kept as evidence; past it the counters of those already there still rise. At most 0.7 GB."""
+PRAGMAS: tuple[tuple[str, str | int], ...] = (
+    ("journal_mode", "wal"),
+    ("synchronous", 2),
+    ("foreign_keys", 1),
+    ("busy_timeout", 30_000),
+)
+"""Read back after they are set, since SQLite ignores what it cannot honour. 2 is FULL."""
+
+
+class Misfit(StrEnum):
+    """Why a message is in quarantine."""
+
+    GARBAGE = "garbage"
+    """Not a message of the contract."""
+    FOREIGN = "foreign"
+    """On a topic that is not of this district, or not of the device that it speaks of."""
+    UNKNOWN_DEVICE = "unknown device"
+    FORGED = "forged"
+    """Not signed by the device that it speaks of."""
+    FORK = "fork"
+    """Another event of this number is held."""
+    BREAK = "break"
+    """It does not follow the event before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A terminal that this district trusts."""
+
+    dev: str
+    key: str
+    """Ed25519 public key, 64 hexadecimal digits."""
+    unit: str
+    enrolled_t: str
+    duplicates: int
+    """Events that came again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a device's chain."""
+
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One message in quarantine."""
+
+    reason: Misfit
+    dev: str | None
+    seq: int | None
+    detail: str
+    topic: str
+    first_t: str
+    last_t: str
+    times: int
+    raw: bytes
+
+
+class Store:
+    """The open store."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Use `opened_store`."""
+        self._connection = connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, on disk at its end."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the first error says more
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # ---- devices
+
+    def enrol(self, device: Device) -> None:
+        """Trust a device from now on.
+
+        Raises:
+            StoreError: it is known already, by another key.
+        """
+        known = self.device(device.dev)
+        if known is not None and known.key != device.key:
+            raise StoreError(f"{device.dev} is enrolled already, with the key {known.key}")
+        self._connection.execute(
+            "INSERT INTO device (dev, key, unit, enrolled_t) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (dev) DO UPDATE SET unit = excluded.unit",
+            (device.dev, device.key, device.unit, device.enrolled_t),
+        )
+
+    def device(self, dev: str) -> Device | None:
+        """The device of this name; None: none is enrolled."""
+        row = self._connection.execute(
+            "SELECT dev, key, unit, enrolled_t, duplicates FROM device WHERE dev = ?", (dev,)
+        ).fetchone()
+        return Device(*row) if row else None
+
+    def devices(self) -> list[Device]:
+        """Every device, by name."""
+        rows = self._connection.execute("SELECT dev, key, unit, enrolled_t, duplicates FROM device ORDER BY dev")
+        return [Device(*row) for row in rows]
+
+    # ---- events
+
+    def head(self, dev: str) -> Position:
+        """The end of a device's chain."""
+        row = self._connection.execute(
+            "SELECT seq, hash FROM event WHERE dev = ? ORDER BY seq DESC LIMIT 1", (dev,)
+        ).fetchone()
+        return Position(*row) if row else Position(0, GENESIS)
+
+    def held_hash(self, dev: str, seq: int) -> str | None:
+        """The hash of the event that is held under this number, linked or waiting; None: none is."""
+        row = self._connection.execute(
+            "SELECT hash FROM event WHERE dev = ?1 AND seq = ?2 UNION ALL"
+            " SELECT hash FROM waiting WHERE dev = ?1 AND seq = ?2",
+            (dev, seq),
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    def append(self, event: Event, received_t: str) -> None:
+        """Keep the event that follows the end of its device's chain."""
+        self._connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?)", _row(event, received_t))
+
+    def set_aside(self, event: Event, received_t: str) -> None:
+        """Keep an event whose forerunner has not come."""
+        self._connection.execute("INSERT INTO waiting VALUES (?, ?, ?, ?, ?)", _row(event, received_t))
+
+    def take_waiting(self, dev: str, seq: int) -> tuple[Event, str] | None:
+        """Remove the event that waits under this number; returns it and when it was received."""
+        row = self._connection.execute(
+            "DELETE FROM waiting WHERE dev = ? AND seq = ? RETURNING message, received_t", (dev, seq)
+        ).fetchone()
+        return (decode(bytes(row[0]), Event), str(row[1])) if row else None
+
+    def count_duplicate(self, dev: str) -> None:
+        """Remember that an event came again."""
+        self._connection.execute("UPDATE device SET duplicates = duplicates + 1 WHERE dev = ?", (dev,))
+
+    def events(self, dev: str) -> Iterator[Event]:
+        """Yield a device's chain.
+
+        Raises:
+            MessageError: what is stored is not an event.
+        """
+        rows = self._connection.execute("SELECT message FROM event WHERE dev = ? ORDER BY seq", (dev,))
+        return (decode(bytes(message), Event) for (message,) in rows)
+
+    def waiting(self, dev: str) -> list[int]:
+        """The numbers of the events that wait, ascending."""
+        rows = self._connection.execute("SELECT seq FROM waiting WHERE dev = ? ORDER BY seq", (dev,))
+        return [int(seq) for (seq,) in rows]
+
+    # ---- quarantine
+
+    def quarantine(self, item: Quarantined) -> None:
+        """Keep a message as evidence; the same bytes again only raise its count, and past the limit nothing is kept."""
+        digest = hashlib.sha256(f"{item.reason}\n{item.topic}\n".encode() + item.raw).hexdigest()
+        known = self._connection.execute(
+            "UPDATE quarantine SET times = times + 1, last_t = ? WHERE digest = ?", (item.last_t, digest)
+        )
+        if known.rowcount or self._quarantine_size() >= QUARANTINE_LIMIT:
+            return
+        self._connection.execute(
+            "INSERT INTO quarantine (digest, reason, dev, seq, detail, topic, first_t, last_t, raw)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (digest, item.reason, item.dev, item.seq, item.detail, item.topic, item.first_t, item.last_t, item.raw),
+        )
+
+    def quarantined(self, dev: str | None = None) -> list[Quarantined]:
+        """What is in quarantine, the oldest first; of one device, or all of it."""
+        rows = self._connection.execute(
+            "SELECT reason, dev, seq, detail, topic, first_t, last_t, times, raw FROM quarantine"
+            " WHERE ?1 IS NULL OR dev = ?1 ORDER BY first_t, digest",
+            (dev,),
+        )
+        return [Quarantined(Misfit(reason), *rest) for reason, *rest in rows]
+
+    def _quarantine_size(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
+    # ---- conditions
+
+    def remember(self, dev: str, topic: Topic, received_t: str, message: bytes) -> None:
+        """Keep the newest state, birth or checkpoint of a device."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO condition VALUES (?, ?, ?, ?)", (dev, topic.value, received_t, message)
+        )
+
+    def condition(self, dev: str, topic: Topic) -> bytes | None:
+        """The newest message on this topic; None: there was none."""
+        row = self._connection.execute(
+            "SELECT message FROM condition WHERE dev = ? AND topic = ?", (dev, topic.value)
+        ).fetchone()
+        return bytes(row[0]) if row else None
+
+
+@contextmanager
+def opened_store(folder: Path) -> Iterator[Store]:
+    """The store in a folder, made on the first run.
+
+    Raises:
+        StoreError: it cannot be opened or written; also for what goes wrong with it inside.
+    """
+    path = folder / FILE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            _set_pragmas(connection, path)
+            _migrate(connection, path)
+            yield Store(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+    for name, wanted in PRAGMAS:
+        connection.execute(f"PRAGMA {name} = {wanted}")
+        found = connection.execute(f"PRAGMA {name}").fetchone()
+        if found != (wanted,):
+            raise StoreError(f"{path}: SQLite has {name} = {found}, wanted {wanted}")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    scripts = sorted(
+        (file for file in (resources.files("district") / "migrations").iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(scripts):
+        raise StoreError(f"{path}: schema version {version}: this program knows {len(scripts)}")
+    for number, script in list(enumerate(scripts, 1))[version:]:
+        text = script.read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE; {text} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _row(event: Event, received_t: str) -> tuple[str, int, str, str, bytes]:
+    return event.dev, event.seq, event.hash, received_t, encode(event)

@@ -1,0 +1,3 @@
+"""Hadir's attendance terminal."""
+
+__version__ = "0.1.0"

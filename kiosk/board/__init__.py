@@ -1,0 +1,1 @@
+"""The Pi itself: clock, keys, watchdog."""

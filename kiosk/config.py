@@ -1,0 +1,268 @@
+"""Every setting as a typed field, with its limits, default and reason; and `load`, whose errors name their place.
+
+One TOML file; a table a section, a key a field. Only what differs from the defaults need be in it. What is wrong is
+said as `kiosk.toml: [camera] frame_rate_hz = 240: expected whole number <= 60`: file, place, value, rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from datetime import date, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from kiosk.core.biometrics import Liveness, Modality, Policy
+from kiosk.core.faults import KioskError
+from kiosk.core.schedule import DayRule, Schedule
+
+Identifier = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+"""It becomes a level of MQTT topics and the CN of a certificate."""
+
+
+class ConfigError(KioskError):
+    """The configuration cannot be used; the message names file, place, value and rule."""
+
+
+class Language(StrEnum):
+    """Languages of the screen, by ISO 639-1 code."""
+
+    INDONESIAN = "id"
+    ENGLISH = "en"
+
+
+class Weekday(StrEnum):
+    """Days as the configuration spells them, in the order of `date.weekday`."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class DeviceSettings(Section, frozen=True, kw_only=True):
+    """Which terminal this is."""
+
+    id: Identifier
+    """Its name for ever: MQTT client id, certificate CN, `dev` of every event."""
+    unit: Identifier
+    """The office it stands in."""
+    district: Identifier
+
+
+class HoursSettings(Section, frozen=True, kw_only=True):
+    """The hours of some weekdays; without `arrival` and `departure`, days off. The last that names a day counts."""
+
+    days: Annotated[tuple[Weekday, ...], Meta(min_length=1)]
+    arrival: time | None = None
+    """The latest that is on time, local: `07:30:00`."""
+    departure: time | None = None
+    """The earliest that is not early, local."""
+    first: date = date.min
+    """The first date it holds, e.g. of Ramadan or a holiday."""
+    last: date = date.max
+
+    def __post_init__(self) -> None:
+        if (self.arrival is None) != (self.departure is None):
+            raise ValueError("expected both arrival and departure, or neither on a day off")
+        if self.arrival and self.departure and self.arrival >= self.departure:
+            raise ValueError("expected arrival before departure")
+
+    def to_rule(self) -> DayRule:
+        """What the core reads the clock by."""
+        weekdays = frozenset(list(Weekday).index(day) for day in self.days)
+        return DayRule(weekdays, self.arrival, self.departure, self.first, self.last)
+
+
+class ScheduleSettings(Section, frozen=True, kw_only=True):
+    """The office's hours."""
+
+    zone: str = "Asia/Jakarta"
+    """IANA name: Asia/Jakarta is WIB, Asia/Makassar WITA, Asia/Jayapura WIT."""
+    hours: tuple[HoursSettings, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f'zone = "{self.zone}": expected the IANA name of a zone') from error
+
+
+class StorageSettings(Section, frozen=True, kw_only=True):
+    """Where the journal, the roster and the keys are."""
+
+    directory: Path
+    """A folder on the card that survives a power cut; relative to the configuration file."""
+
+
+class CameraSettings(Section, frozen=True, kw_only=True):
+    """The camera."""
+
+    source: Annotated[str, Meta(pattern="^(picamera2|none|usb:[0-9]+|sim:.+)$")] = "picamera2"
+    """`usb:N` is /dev/videoN; `sim:FILE` a simulated camera's shared pictures."""
+    frame_rate_hz: Annotated[int, Meta(ge=5, le=60)] = 15
+    """15: recognition uses about ten frames a second on a Pi 4, and exposure may then last 66 ms in a dim hall."""
+
+
+class FingerprintSettings(Section, frozen=True, kw_only=True):
+    """The R307 on its serial port."""
+
+    port: str = "/dev/serial0"
+    """A serial device, or `none`."""
+    baud: Annotated[int, Meta(ge=9600, le=115200, multiple_of=9600)] = 57600
+    """57600 is the R307's factory setting."""
+    password: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
+    """The reader's own password; 0 is its factory setting."""
+    security_level: Annotated[int, Meta(ge=1, le=5)] = 3
+    """The reader's own, 1 (lenient) to 5 (strict); 3 is its factory setting."""
+
+
+class DisplaySettings(Section, frozen=True, kw_only=True):
+    """The screen."""
+
+    width_px: Annotated[int, Meta(ge=480, le=1920)] = 1024
+    height_px: Annotated[int, Meta(ge=480, le=1200)] = 600
+    language: Language = Language.INDONESIAN
+    fullscreen: bool = True
+    office: Annotated[str, Meta(max_length=60)] = ""
+    """The office's name as people read it."""
+
+
+class UplinkSettings(Section, frozen=True, kw_only=True):
+    """The way to the district."""
+
+    host: str = ""
+    """The broker's address; empty: no uplink, events wait on the card."""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
+    """8883 is MQTT over TLS."""
+    ca_file: Path | None = None
+    """The authority that signed the broker's certificate; without it the connection is not encrypted."""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    district_key: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    """The district's Ed25519 public key; only receipts signed by it count."""
+    window: Annotated[int, Meta(ge=1, le=1000)] = 20
+    """Messages on their way at once."""
+    batch: Annotated[int, Meta(ge=1, le=100)] = 100
+    """Events in one message of what waited offline (CONTRACT: up to 100)."""
+
+    def __post_init__(self) -> None:
+        if self.host and not self.district_key:
+            raise ValueError("district_key: expected where there is a host, or no receipt counts")
+
+
+class ClockSettings(Section, frozen=True, kw_only=True):
+    """Where the time comes from."""
+
+    source: Annotated[str, Meta(pattern="^(system|sim:.+)$")] = "system"
+    """`sim:FILE` is a clock that a demonstration turns."""
+
+
+class PolicySettings(Section, frozen=True, kw_only=True):
+    """What an acceptance needs; `kiosk.core.biometrics.Policy` says what each does."""
+
+    face_threshold: Annotated[float, Meta(ge=0.4, le=0.95)] = 0.55
+    """Cosine. 0.363, usual for SFace one to one, is far too low for a search among hundreds of people."""
+    face_margin: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.05
+    frames_per_visit: Annotated[int, Meta(ge=1, le=10)] = 3
+    liveness: Liveness = Liveness.PASSIVE
+    pad_threshold: Annotated[float, Meta(ge=0.3, le=0.99)] = 0.5
+    repeat_within_s: Annotated[float, Meta(ge=10, le=3600)] = 300.0
+    """Two taps of a person within this time are one."""
+    greet_s: Annotated[float, Meta(ge=0.2, le=10)] = 3.0
+    refuse_s: Annotated[float, Meta(ge=0.2, le=15)] = 4.0
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    device: DeviceSettings
+    schedule: ScheduleSettings = ScheduleSettings()
+    storage: StorageSettings
+    camera: CameraSettings = CameraSettings()
+    fingerprint: FingerprintSettings = FingerprintSettings()
+    display: DisplaySettings = DisplaySettings()
+    uplink: UplinkSettings = UplinkSettings()
+    clock: ClockSettings = ClockSettings()
+    policy: PolicySettings = PolicySettings()
+
+    def __post_init__(self) -> None:
+        if self.policy.liveness is Liveness.OFF and not self.camera.source.startswith("sim:"):
+            raise ValueError('[policy] liveness = "off": only with a simulated camera, never on a terminal')
+        if not self.modalities():
+            raise ValueError("[camera] source and [fingerprint] port are both none: nobody could be recognised")
+
+    def modalities(self) -> frozenset[Modality]:
+        """What this terminal has."""
+        present = {Modality.FACE: self.camera.source, Modality.FINGER: self.fingerprint.port}
+        return frozenset(modality for modality, device in present.items() if device != "none")
+
+    def to_policy(self) -> Policy:
+        """What the core judges by."""
+        rules = tuple(hours.to_rule() for hours in self.schedule.hours)
+        schedule = Schedule(self.schedule.zone, rules)
+        return Policy(schedule=schedule, modalities=self.modalities(), **msgspec.structs.asdict(self.policy))
+
+    def digest(self) -> str:
+        """Which rules were in force: 16 hexadecimal digits over schedule and policy, for every event's `cfg`."""
+        return hashlib.sha256(msgspec.json.encode((self.schedule, self.policy))).hexdigest()[:16]
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in a TOML file; paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown, missing, of a wrong type or out of its limits.
+    """
+    try:
+        tables = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+    def path_in_file(kind: type, value: object) -> Path:
+        if kind is not Path or not isinstance(value, str):
+            raise ValueError(f"expected a {kind.__name__.lower()} in quotes")
+        return path.parent / value
+
+    try:
+        return msgspec.convert(tables, Settings, dec_hook=path_in_file)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_placed(str(error), tables)}") from error
+
+
+def _placed(complaint: str, tables: dict[str, Any]) -> str:
+    """Return msgspec's complaint (`Expected … - at `$.camera.frame_rate_hz``) with place and value before the rule."""
+    rule, _, where = complaint.partition(" - at `$")
+    keys = re.findall(r"\w+", where)
+    value: Any = tables
+    for key in keys:
+        value = value[int(key) if isinstance(value, list) else key]
+    if rule.startswith("Invalid enum value"):
+        rule = f"expected one of {', '.join(_choices(keys))}"
+    rule = (rule[:1].lower() + rule[1:]).replace("`int`", "whole number").replace("`float`", "number")
+    place = f"[{keys[0]}]" if keys else ""
+    return f"{place} {'.'.join(keys[1:])} = {value!r}: {rule}" if keys[1:] else f"{place}: {rule}".lstrip(": ")
+
+
+def _choices(keys: list[str]) -> list[str]:
+    """The values that the enumeration at this place has."""
+    kind: Any = Settings
+    for key in keys:
+        kind = get_type_hints(kind)[key] if not key.isdigit() else kind
+        kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    return [member.value for member in kind]

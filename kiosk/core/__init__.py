@@ -1,0 +1,1 @@
+"""Decides. Pure: no clock, thread, file, log or device."""

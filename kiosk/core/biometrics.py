@@ -1,0 +1,159 @@
+"""The field's words as types: probes, candidates, references, and the policy they are judged by.
+
+Scores keep the unit of their modality: a face's is a cosine similarity (-1 to 1), a finger's the reader's own score.
+Vectors and templates are bytes here, so that the core needs no array library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kiosk.core.schedule import Schedule
+
+
+class Modality(StrEnum):
+    """What a person can be recognised by."""
+
+    FACE = "face"
+    FINGER = "finger"
+
+
+class Liveness(StrEnum):
+    """Which check against presentation attacks a face needs."""
+
+    PASSIVE = "passive"
+    """A model judges every frame."""
+    CHALLENGE = "challenge"
+    """The person turns the head the way the screen asks."""
+    OFF = "off"
+    """None. Allowed only with a simulated camera, and said on the screen."""
+
+
+class Hint(StrEnum):
+    """What would make the next sample usable."""
+
+    CLOSER = "closer"
+    FARTHER = "farther"
+    ONE_PERSON = "one_person"
+    MORE_LIGHT = "more_light"
+    LESS_LIGHT = "less_light"
+    HOLD_STILL = "hold_still"
+    LOOK_HERE = "look_here"
+    PRESS_AGAIN = "press_again"
+
+
+class Turn(StrEnum):
+    """A challenge: which way to turn the head, as the person sees it."""
+
+    LEFT = "turn_left"
+    RIGHT = "turn_right"
+
+
+class TurnOutcome(StrEnum):
+    """How a challenge ended."""
+
+    PASSED = "passed"
+    NOT_TURNED = "not_turned"
+    """Too late, or the wrong way."""
+    FLAT = "flat"
+    """The picture turned as a plane does: a photograph or a screen."""
+    OTHER_FACE = "other_face"
+    """The face after the turn was not the face before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible answer of a search."""
+
+    pid: str
+    comparison_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceProbe:
+    """What one frame says of the face before the camera."""
+
+    captured_ms: int
+    """When the frame was taken, CLOCK_BOOTTIME in milliseconds."""
+    faces: int
+    """How many faces are near enough to be meant; 0: nobody is there."""
+    hint: Hint | None = None
+    """Why the frame is not usable; None: it is."""
+    candidates: tuple[Candidate, ...] = ()
+    """The best first, whatever the threshold; empty if the gallery is, or the frame is not usable."""
+    pad_score: float | None = None
+    """0 (attack) to 1 (bona fide); None: no passive model, or too little picture around the face to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class FingerProbe:
+    """What one press of a finger says."""
+
+    captured_ms: int
+    hint: Hint | None = None
+    """Why the press is not usable; None: it is."""
+    candidates: tuple[Candidate, ...] = ()
+    """At most one: the reader's answer, confirmed against our own reference; empty: nobody enrolled."""
+    threshold: float = 0.0
+    """The reader's threshold at the security level in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReference:
+    """One stored template of a person's face."""
+
+    pid: str
+    model: str
+    """The embedder that made it; templates of different models do not compare."""
+    template: bytes
+    """float32, little endian, unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class FingerReference:
+    """One stored template of a person's finger, in the reader's own format."""
+
+    pid: str
+    finger: int
+    """1 to 10, right thumb to left little finger (ISO/IEC 19794-2)."""
+    template: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Everything that is enrolled here."""
+
+    faces: tuple[FaceReference, ...] = ()
+    fingers: tuple[FingerReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody on the roster."""
+
+    pid: str
+    """Opaque; the only thing about a person that leaves the device in an event."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an acceptance needs. Every figure is set in the configuration; see `kiosk.config` for limits and reasons."""
+
+    schedule: Schedule
+    modalities: frozenset[Modality] = frozenset(Modality)
+    """What this terminal has."""
+    face_threshold: float = 0.55
+    face_margin: float = 0.05
+    """The best candidate must lead the second person by this much."""
+    frames_per_visit: int = 3
+    liveness: Liveness = Liveness.PASSIVE
+    pad_threshold: float = 0.5
+    repeat_within_s: float = 300.0
+    look_s: float = 6.0
+    challenge_s: float = 8.0
+    choose_s: float = 10.0
+    record_s: float = 5.0
+    greet_s: float = 3.0
+    refuse_s: float = 4.0

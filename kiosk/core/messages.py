@@ -1,0 +1,163 @@
+"""What reaches the core, and what it asks for: frozen messages and commands, the only things that cross threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kiosk.core.biometrics import FaceProbe, FingerProbe, Modality, Person, References, Turn, TurnOutcome
+from kiosk.core.faults import FaultCode
+from kiosk.core.schedule import Tap
+from wire.attendance import Act, Entry
+
+# ---- what comes in
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """Recognition has looked at a frame."""
+
+    probe: FaceProbe
+
+
+@dataclass(frozen=True, slots=True)
+class FingerSeen:
+    """A finger was pressed."""
+
+    probe: FingerProbe
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAsked:
+    """Recognition has drawn a challenge and watches for it."""
+
+    visit: int
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAnswered:
+    """The challenge has ended."""
+
+    visit: int
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ActChosen:
+    """The person touched *masuk* or *pulang*."""
+
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecorded:
+    """The event is on disk."""
+
+    visit: int | None
+    """None: it belongs to no visit."""
+    seq: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleLoaded:
+    """The roster, the references and the day's taps, as storage has them."""
+
+    people: tuple[Person, ...]
+    taps: Mapping[str, tuple[Tap, ...]]
+    references: References
+    roster: str = ""
+    """Digest of the roster."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityReady:
+    """A modality's device is open and its references are in use."""
+
+    modality: Modality
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRaised:
+    """Something does not work; the detail is for the log and the technician."""
+
+    code: FaultCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared:
+    """It works again."""
+
+    code: FaultCode
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkChanged:
+    """The broker was reached, or lost."""
+
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxDepth:
+    """How many events the district has not signed for."""
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Message = (
+    FaceSeen
+    | FingerSeen
+    | TurnAsked
+    | TurnAnswered
+    | ActChosen
+    | EventRecorded
+    | PeopleLoaded
+    | ModalityReady
+    | FaultRaised
+    | FaultCleared
+    | UplinkChanged
+    | OutboxDepth
+    | Tick
+)
+
+# ---- what goes out
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write the entry into the journal; answered by `EventRecorded` with the same visit."""
+
+    visit: int | None
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class AskTurn:
+    """Draw a challenge and watch for it; answered by `TurnAsked`, then `TurnAnswered`."""
+
+    visit: int
+    pid: str
+    """Whose face it must stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopTurn:
+    """The challenge is over; stop watching."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseReferences:
+    """Search these from now on."""
+
+    references: References
+
+
+Command = Record | AskTurn | StopTurn | UseReferences

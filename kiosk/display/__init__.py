@@ -1,0 +1,1 @@
+"""State in, pixels out; touch in, message out."""

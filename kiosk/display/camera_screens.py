@@ -1,0 +1,255 @@
+"""The screens on which a person sees themselves: idle, looking, challenged. The picture left, what to do right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kiosk.core.biometrics import Hint, Modality, Turn
+from kiosk.core.faults import available
+from kiosk.core.session import Challenged, Looking, liveness_in_force
+from kiosk.display.parts import BAR, MARGIN, Page, bar, label, lines
+from kiosk.display.scene import (
+    Align,
+    Box,
+    Colour,
+    Disc,
+    Glyph,
+    Icon,
+    Item,
+    Oval,
+    Panel,
+    Picture,
+    Ring,
+    Scene,
+    Stack,
+    Text,
+    Weight,
+    square,
+)
+from kiosk.display.style import (
+    AMBER,
+    AMBER_SOFT,
+    BLUE,
+    GREEN,
+    INK,
+    INK_SOFT,
+    LINE,
+    MINT,
+    MINT_SOFT,
+    PAPER,
+    SKY,
+    SKY_SOFT,
+    SURFACE,
+    WHITE,
+)
+
+HINT_GLYPHS: dict[Hint, Glyph] = {
+    Hint.CLOSER: Glyph.CLOSER,
+    Hint.FARTHER: Glyph.FARTHER,
+    Hint.ONE_PERSON: Glyph.PEOPLE,
+    Hint.MORE_LIGHT: Glyph.SUN_LOW,
+    Hint.LESS_LIGHT: Glyph.SUN,
+    Hint.HOLD_STILL: Glyph.HOLD,
+    Hint.LOOK_HERE: Glyph.EYE,
+    Hint.PRESS_AGAIN: Glyph.FINGER,
+}
+CLOCK_SIZE = 124
+GUIDE_WIDTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Panes:
+    """Where things stand."""
+
+    picture: Box
+    guide: Box
+    clock: Box
+    card: Box
+
+
+def idle(page: Page) -> Scene:
+    """Nobody is there: the invitation."""
+    panes = _panes(page)
+    working = page.policy.modalities & available(page.state.faults)
+    live: tuple[Item, ...] = ()
+    still: tuple[Item, ...] = (*_frame(page, panes), *_invitation(page, panes.card, working))
+    if Modality.FACE in working:
+        live = (_picture(page, panes), Oval(panes.guide, WHITE, page.px(GUIDE_WIDTH)))
+    else:
+        still = (*still, *_without_camera(page, panes.picture))
+    return Scene(page.look.size, PAPER, still, live)
+
+
+def looking(page: Page, phase: Looking) -> Scene:
+    """Somebody is there: what would help, or how far recognition is."""
+    panes = _panes(page)
+    part = len(phase.probes) / page.policy.frames_per_visit
+    colour = AMBER if phase.hint else SKY
+    width = page.px(GUIDE_WIDTH + 4)
+    live = [_picture(page, panes), Oval(panes.guide, WHITE, page.px(GUIDE_WIDTH)), Oval(panes.guide, colour, width)]
+    if phase.hint is None:
+        live[2] = Oval(panes.guide, SKY, width, part)
+        card = _card(page, panes.card, _Advice(Glyph.FACE, "looking.hold", "looking.reading", BLUE, WHITE, SKY_SOFT))
+    else:
+        glyph, key = HINT_GLYPHS[phase.hint], phase.hint.value
+        card = _card(page, panes.card, _Advice(glyph, f"hint.{key}", f"hint_more.{key}", AMBER, INK, INK))
+    return Scene(page.look.size, PAPER, (*_frame(page, panes), *card), tuple(live))
+
+
+def challenged(page: Page, phase: Challenged) -> Scene:
+    """A known face is asked to turn: a large arrow, within a ring that is the time left."""
+    panes = _panes(page)
+    box = Box(panes.card.x, panes.clock.y, panes.card.w, panes.card.bottom - panes.clock.y)
+    side = round(min(box.w * 0.6, box.h * 0.46))
+    ring = square((box.centre[0], box.y + page.px(52) + side // 2), side)
+    words = Box(box.x, ring.bottom, box.w, box.bottom - ring.bottom).inset(page.px(20), page.px(28))
+    title = page.text(f"turn.{phase.turn.value}" if phase.turn else "turn.waiting", 42, WHITE, Weight.EXTRA_BOLD)
+    more = page.text("turn.why", 24, SKY_SOFT)
+    still: tuple[Item, ...] = (
+        *bar(page),
+        Panel(box, BLUE, page.px(28)),
+        Icon(_ARROWS.get(phase.turn, Glyph.FACE), square(ring.centre, round(side * 0.56)), WHITE, 2.6),
+        Stack(words, (lines(title, 2), lines(more, 2, page.px(22))), Align.MIDDLE),
+    )
+    part = round(page.left_s(phase.until_ms) / page.policy.challenge_s, 2)
+    live = (
+        _picture(page, panes),
+        Oval(panes.guide, SKY, page.px(GUIDE_WIDTH)),
+        *_pointer(page, panes, phase.turn),
+        Ring(ring, (60, 104, 160), page.px(12)),
+        Ring(ring, WHITE, page.px(12), min(1.0, part)),
+    )
+    return Scene(page.look.size, PAPER, still, live)
+
+
+_ARROWS: dict[Turn | None, Glyph] = {Turn.LEFT: Glyph.ARROW_LEFT, Turn.RIGHT: Glyph.ARROW_RIGHT}
+
+
+def _panes(page: Page) -> _Panes:
+    margin, gap = page.px(MARGIN), page.px(24)
+    body = page.box.below(page.px(BAR))
+    body = Box(margin, body.y, body.w - 2 * margin, body.h - margin)
+    picture = body.left(round(body.w * 0.61))
+    column = body.beside(picture.w + gap)
+    clock = column.top(round(column.h * 0.37))
+    card = column.below(clock.h)
+    height = round(picture.h * 0.8)
+    guide = square(picture.centre, height)
+    guide = Box(picture.centre[0] - round(height * 0.37), guide.y, round(height * 0.74), height)
+    return _Panes(picture, guide, clock, card)
+
+
+def _frame(page: Page, panes: _Panes) -> Iterable[Item]:
+    """What all of these screens show: the bar, the time and the date."""
+    local = page.local(page.now.t)
+    yield from bar(page)
+    time = page.words(page.texts.time(local), CLOCK_SIZE, INK, Weight.EXTRA_BOLD)
+    date = page.words(page.texts.date(local), 25, INK_SOFT)
+    zone = local.tzname() or ""
+    box = panes.clock
+    yield Stack(
+        Box(box.x, box.y, box.w, box.h - page.px(30)),
+        (time, Text(f"{date.content} · {zone}", date.size, date.colour, above=page.px(26))),
+        stand=Align.MIDDLE,
+    )
+
+
+def _picture(page: Page, panes: _Panes) -> Item:
+    return Picture(panes.picture, page.px(28), PAPER, panes.guide)
+
+
+def _pointer(page: Page, panes: _Panes, turn: Turn | None) -> Iterable[Item]:
+    """The arrow beside the face, on the side to turn to."""
+    if turn is None:
+        return
+    side = page.px(92)
+    left, right = (panes.picture.x + panes.guide.x) // 2, (panes.guide.right + panes.picture.right) // 2
+    centre = (left if turn is Turn.LEFT else right, panes.guide.centre[1])
+    yield Disc(square(centre, side), WHITE)
+    yield Icon(_ARROWS[turn], square(centre, round(side * 0.58)), BLUE, 3)
+
+
+def _invitation(page: Page, card: Box, working: frozenset[Modality]) -> Iterable[Item]:
+    """What to do, one row for each modality that the terminal has."""
+    has = page.policy.modalities
+    face, finger = _CAMERA_LOST, _FINGER_LOST
+    if Modality.FACE in working:
+        face = _Ask(Glyph.FACE, "idle.face")
+    if Modality.FINGER in working:
+        finger = _Ask(Glyph.FINGER, "idle.or_finger" if Modality.FACE in working else "idle.finger")
+    rows = [ask for modality, ask in ((Modality.FACE, face), (Modality.FINGER, finger)) if modality in has]
+    rows.sort(key=lambda ask: not ask.works)
+    yield Panel(card, SURFACE, page.px(28))
+    note = _needs_turn(page, working)
+    inner = card.inset(page.px(24), page.px(20 if note else 28))
+    rest = inner.h - (page.px(40) if note else 0)
+    height = rest // len(rows)
+    if len(rows) > 1:
+        yield Panel(Box(inner.x, inner.y + height, inner.w, 2), LINE)
+    for place, ask in enumerate(rows):
+        yield from _row(page, inner.below(place * height).top(height), ask)
+    if note:
+        words = page.text("idle.turn_note", 20, INK_SOFT)
+        yield Stack(inner.below(rest), (page.chip(words, Glyph.SHIELD),), stand=Align.END)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a person may do, or can not."""
+
+    glyph: Glyph
+    key: str
+    works: bool = True
+
+
+_CAMERA_LOST = _Ask(Glyph.CAMERA_OFF, "idle.no_camera", works=False)
+_FINGER_LOST = _Ask(Glyph.FINGER_OFF, "idle.no_finger", works=False)
+
+
+def _needs_turn(page: Page, working: frozenset[Modality]) -> bool:
+    """Whether the turn is asked only because the model for the quiet check is missing."""
+    in_force = liveness_in_force(page.state.faults, page.policy)
+    return Modality.FACE in working and in_force is not page.policy.liveness
+
+
+def _row(page: Page, box: Box, ask: _Ask) -> Iterable[Item]:
+    side = page.px(76)
+    disc = square((box.x + side // 2, box.centre[1]), side)
+    yield Disc(disc, MINT_SOFT if ask.works else AMBER_SOFT)
+    yield Icon(ask.glyph, square(disc.centre, round(side * 0.58)), GREEN if ask.works else INK)
+    words = page.text(ask.key, 27, INK, Weight.BOLD) if ask.works else page.text(ask.key, 23, INK)
+    yield label(box.beside(side + page.px(20)), lines(words, 2))
+
+
+def _without_camera(page: Page, box: Box) -> Iterable[Item]:
+    """In the picture's place: use a finger."""
+    yield Panel(box, GREEN, page.px(28))
+    side = page.px(210)
+    centre = (box.centre[0], box.y + round(box.h * 0.38))
+    yield Icon(Glyph.FINGER, square(centre, side), MINT, 1.5)
+    words = Box(box.x, centre[1] + side // 2, box.w, box.bottom - centre[1] - side // 2).inset(page.px(32), page.px(20))
+    title = page.text("idle.use_finger", 40, WHITE, Weight.EXTRA_BOLD)
+    yield label(words, lines(title, 2), Align.MIDDLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Advice:
+    """What a card says, and in which colours."""
+
+    glyph: Glyph
+    title: str
+    more: str
+    fill: Colour
+    words: Colour
+    quiet: Colour
+
+
+def _card(page: Page, box: Box, advice: _Advice) -> Iterable[Item]:
+    yield Panel(box, advice.fill, page.px(28))
+    side = page.px(84)
+    inner = box.inset(page.px(28), page.px(30))
+    yield Icon(advice.glyph, Box(inner.x - page.px(6), inner.y - page.px(4), side, side), advice.words)
+    title = page.text(advice.title, 40, advice.words, Weight.EXTRA_BOLD)
+    more = page.text(advice.more, 24, advice.quiet)
+    yield Stack(inner.below(side), (lines(title, 2), lines(more, 2, page.px(28))), stand=Align.END)

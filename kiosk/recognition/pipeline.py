@@ -1,0 +1,216 @@
+"""A frame becomes a probe: detection, quality, liveness, template, search, in that order and each step timed.
+
+`Pipeline` is the work on one frame, without thread or message, for the benchmark and for enrolment as well.
+`RecognitionWorker` is the thread around it, and watches the challenges. The ONNX sessions and the gallery belong to
+that thread; references and orders reach it through one place each.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Turn
+from kiosk.core.faults import FaultCode
+from kiosk.core.messages import (
+    AskTurn,
+    FaceSeen,
+    FaultCleared,
+    FaultRaised,
+    Message,
+    ModalityReady,
+    StopTurn,
+    TurnAnswered,
+    TurnAsked,
+)
+from kiosk.core.ports import Frame
+from kiosk.recognition.challenge import Challenge, HeadView
+from kiosk.recognition.detection import Face, Float32Array, UInt8Array
+from kiosk.recognition.encoding import aligned
+from kiosk.recognition.gallery import Gallery
+from kiosk.recognition.models import Models, open_models
+from kiosk.recognition.quality import LIMITS, QualityLimits, place_hint, present, sample_hint
+from kiosk.worker import Latest, Worker
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.2
+
+
+class Stopwatch:
+    """Notes how long each step takes."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        """Milliseconds by step."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what is done in the context."""
+        begun_ns = time.perf_counter_ns()
+        yield
+        self.stages[name] = (time.perf_counter_ns() - begun_ns) / 1e6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """Everything that one frame gave."""
+
+    probe: FaceProbe
+    face: Face | None = None
+    """The face that is meant, in pixels of the large picture; None: nobody, or more than one."""
+    aligned: UInt8Array | None = None
+    """(112, 112, 3) uint8, BGR; None where `face` is."""
+    template: Float32Array | None = None
+    """(128,) float32 of unit length; None: the frame is not usable."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds by step."""
+
+
+class Pipeline:
+    """The work on one frame."""
+
+    def __init__(self, models: Models, gallery: Gallery, limits: QualityLimits = LIMITS) -> None:
+        self.models = models
+        self.gallery = gallery
+        """May be replaced at any time between two frames."""
+        self._limits = limits
+
+    def look(self, frame: Frame) -> Sight:
+        """Return what a frame says of the face before the camera."""
+        watch = Stopwatch()
+        small_height = frame.preview.shape[0]
+        with watch.step("detection"):
+            faces = present(self.models.detector.faces(frame.preview), small_height, self._limits)
+        if not faces:
+            return Sight(FaceProbe(frame.captured_ms, 0), stages=watch.stages)
+        hint = place_hint(faces, small_height, self._limits)
+        if hint is Hint.ONE_PERSON:
+            return Sight(FaceProbe(frame.captured_ms, len(faces), hint), stages=watch.stages)
+        face = faces[0].scaled(frame.picture.shape[0] / small_height)
+        with watch.step("alignment"):
+            crop = aligned(frame.picture, face.landmarks)
+            hint = hint or sample_hint(crop, face.landmarks, self._limits)
+        if hint is not None:
+            return Sight(FaceProbe(frame.captured_ms, 1, hint), face, crop, stages=watch.stages)
+        return self._compared(frame, face, crop, watch)
+
+    def _compared(self, frame: Frame, face: Face, crop: UInt8Array, watch: Stopwatch) -> Sight:
+        with watch.step("liveness"):
+            liveness = self.models.liveness
+            pad_score = liveness.pad_score(frame.picture, face.landmarks) if liveness else None
+        with watch.step("embedding"):
+            template = self.models.encoder.template(crop)
+        with watch.step("search"):
+            candidates = self.gallery.candidates(template)
+        probe = FaceProbe(frame.captured_ms, 1, None, candidates, pad_score)
+        return Sight(probe, face, crop, template, watch.stages)
+
+    def head_view(self, frame: Frame, sight: Sight, pid: str) -> HeadView | None:
+        """Return what a challenge wants to know of a frame; None: there is no single face in it.
+
+        A turned head is not usable for recognition, so the quality of the frame is of no matter here.
+        """
+        if sight.face is None or sight.aligned is None:
+            return None
+        template = sight.template if sight.template is not None else self.models.encoder.template(sight.aligned)
+        best = self.gallery.candidates(template, 1)
+        landmarks = self.models.landmarks.landmarks(frame.picture, sight.face)
+        return HeadView(landmarks, template, bool(best) and best[0].pid == pid)
+
+
+class RecognitionWorker(Worker):
+    """The recognition thread: newest frame in, `FaceSeen` out; asks for a turn of the head when told to."""
+
+    def __init__(self, frames: Latest[Frame], folder: Path, policy: Policy, post: Callable[[Message], None]) -> None:
+        """
+        Args:
+            frames: where the camera leaves the newest frame.
+            folder: where the models are.
+        """
+        super().__init__("recognition", FaultCode.MODELS, post)
+        self._frames = frames
+        self._folder = folder
+        self._policy = policy
+        self._references: Latest[tuple[FaceReference, ...]] = Latest()
+        self._orders: queue.SimpleQueue[AskTurn | StopTurn] = queue.SimpleQueue()
+        self._gallery: Gallery | None = None
+        self._pipeline: Pipeline
+        self._asked: tuple[AskTurn, Turn] | None = None
+        self._challenge: Challenge | None = None
+        self._ready = False
+        self._passive_missing = False
+
+    def use(self, references: Sequence[FaceReference]) -> None:
+        """Search these from the next frame on; from any thread."""
+        self._references.put(tuple(references))
+
+    def ask_turn(self, visit: int, pid: str) -> None:
+        """Draw a turn and watch for it; from any thread. Answered by `TurnAsked`, then `TurnAnswered`."""
+        self._orders.put(AskTurn(visit, pid))
+
+    def stop_turn(self) -> None:
+        """Stop watching for a turn; from any thread."""
+        self._orders.put(StopTurn())
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The models, open while the context lasts."""
+        models = open_models(self._folder)
+        self._pipeline = Pipeline(models, self._gallery or Gallery())
+        self._tell_of_passive_liveness(missing=models.liveness is None)
+        self._ready = False
+        yield
+
+    def turn(self) -> None:
+        """One frame, once there are references to search."""
+        self._take_references()
+        frame = self._frames.take(WAIT_S) if self._ready else None
+        self._take_orders()
+        if frame is None:
+            return
+        sight = self._pipeline.look(frame)
+        self.post(FaceSeen(sight.probe))
+        log.debug("frame %d: %s", frame.captured_ms, sight.stages)
+        if self._asked is not None:
+            self._watch(*self._asked, frame, sight)
+
+    def _tell_of_passive_liveness(self, *, missing: bool) -> None:
+        if missing:
+            self.post(FaultRaised(FaultCode.PASSIVE_LIVENESS, f"{self._folder} has no passive liveness model"))
+        elif self._passive_missing:
+            self.post(FaultCleared(FaultCode.PASSIVE_LIVENESS))
+        self._passive_missing = missing
+
+    def _take_references(self) -> None:
+        references = self._references.take(0 if self._ready or self._gallery else WAIT_S)
+        if references is not None:
+            self._gallery = Gallery(references)
+            self._pipeline.gallery = self._gallery
+        if self._gallery is not None and not self._ready:
+            self._ready = True
+            self.post(ModalityReady(Modality.FACE))
+
+    def _take_orders(self) -> None:
+        while not self._orders.empty():
+            order = self._orders.get()
+            self._asked, self._challenge = None, None
+            if isinstance(order, AskTurn):
+                turn = secrets.choice(list(Turn))
+                self._asked = (order, turn)
+                self.post(TurnAsked(order.visit, turn))
+
+    def _watch(self, order: AskTurn, turn: Turn, frame: Frame, sight: Sight) -> None:
+        if self._challenge is None:
+            self._challenge = Challenge(turn, frame.captured_ms + round(1000 * self._policy.challenge_s))
+        view = self._pipeline.head_view(frame, sight, order.pid)
+        self._challenge = self._challenge.seen(view, frame.captured_ms)
+        if self._challenge.outcome is not None:
+            self.post(TurnAnswered(order.visit, self._challenge.outcome))
+            self._asked, self._challenge = None, None

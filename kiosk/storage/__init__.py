@@ -1,0 +1,1 @@
+"""Survives a power cut."""

@@ -1,0 +1,153 @@
+"""The roster and the biometric references, sealed under one key a person.
+
+    sealing key (the device's, never on this card in production)
+        └─ wraps ─▶ person's key ─ seals ─▶ name, each template        AES-256-GCM throughout
+
+To erase a person is to destroy their wrapped key: copies of the rest that a flash card may keep in blocks out of reach
+are then noise. What is sealed is bound to whose it is and to what it is, so no row can be passed off as another's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kiosk.core.biometrics import FaceReference, FingerReference, Modality, Person, References
+from kiosk.storage.database import Database, PeopleBrokenError, scrub_wal, storage_errors, transaction
+from wire.attendance import canonical, rfc3339
+
+CONTEXT = "hadir/v1/people"
+NONCE_BYTES = 12
+"""NIST SP 800-38D, 8.2: 96 bits. Random is enough: a key seals a dozen things, each once."""
+
+
+class People:
+    """Who is enrolled. Belongs to the thread that opened the connection."""
+
+    def __init__(self, connection: sqlite3.Connection, sealing_key: bytes) -> None:
+        """
+        Args:
+            sealing_key: 32 bytes, the device's.
+        """
+        self._connection = connection
+        self._sealing = AESGCM(sealing_key)
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def enrol(self, person: Person, references: References, consent: datetime) -> None:
+        """Store a person and their references, in place of what was stored of them before.
+
+        Args:
+            consent: when the person agreed, aware.
+
+        Raises:
+            ValueError: a reference is another person's.
+        """
+        pids = {face.pid for face in references.faces} | {finger.pid for finger in references.fingers}
+        if pids - {person.pid}:
+            raise ValueError("a reference is of another person than the one to enrol")
+        key = AESGCM.generate_key(256)
+        own = AESGCM(key)
+        wrapped = _seal(self._sealing, key, "key", person.pid)
+        name = _seal(own, person.name.encode(), "name", person.pid)
+        sealed = [
+            (person.pid, modality, label, _seal(own, template, modality, person.pid, label))
+            for modality, label, template in _labelled(references)
+        ]
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM person WHERE pid = ?", (person.pid,))
+            self._connection.execute(
+                "INSERT INTO person VALUES (?, ?, ?, ?)", (person.pid, rfc3339(consent), wrapped, name)
+            )
+            self._connection.executemany(
+                "INSERT INTO reference (pid, modality, label, sealed_template) VALUES (?, ?, ?, ?)", sealed
+            )
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def erase(self, pid: str) -> bool:
+        """Destroy a person's key and all that it sealed; False: nobody of that pid was enrolled.
+
+        Raises:
+            StorageError: what is gone from the database could not be removed from its write-ahead log.
+        """
+        with transaction(self._connection):
+            erased = self._connection.execute("DELETE FROM person WHERE pid = ?", (pid,)).rowcount
+        scrub_wal(self._connection)
+        return erased > 0
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def people(self) -> tuple[Person, ...]:
+        """Everybody, by pid.
+
+        Raises:
+            PeopleBrokenError: a row was changed, or sealed by another device's key.
+        """
+        rows = self._connection.execute("SELECT pid, sealed_name FROM person ORDER BY pid")
+        keys = self._keys()
+        return tuple(Person(pid, _open(keys[pid], name, "name", pid).decode()) for pid, name in rows)
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def references(self) -> References:
+        """Every reference, by pid, in the order of enrolment.
+
+        Raises:
+            PeopleBrokenError: a row was changed, or sealed by another device's key.
+        """
+        faces: list[FaceReference] = []
+        fingers: list[FingerReference] = []
+        for pid, modality, label, template in self._opened_references():
+            if modality == Modality.FACE:
+                faces.append(FaceReference(pid, label, template))
+            else:
+                fingers.append(FingerReference(pid, int(label), template))
+        return References(tuple(faces), tuple(fingers))
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def consents(self) -> dict[str, str]:
+        """When each person agreed, by pid, RFC 3339."""
+        return dict(self._connection.execute("SELECT pid, consent FROM person ORDER BY pid"))
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def digest(self) -> str:
+        """SHA-256 over everybody and their references, 64 hexadecimal digits: `roster` of every event."""
+        templates: dict[str, list[list[str]]] = {}
+        for pid, modality, label, template in self._opened_references():
+            templates.setdefault(pid, []).append([modality, label, hashlib.sha256(template).hexdigest()])
+        roster = [[person.pid, person.name, templates.get(person.pid, [])] for person in self.people()]
+        return hashlib.sha256(canonical(roster)).hexdigest()
+
+    def _opened_references(self) -> Iterator[tuple[str, str, str, bytes]]:
+        keys = self._keys()
+        rows = self._connection.execute("SELECT pid, modality, label, sealed_template FROM reference ORDER BY pid, id")
+        for pid, modality, label, sealed in rows:
+            yield pid, modality, label, _open(keys[pid], sealed, modality, pid, label)
+
+    def _keys(self) -> dict[str, AESGCM]:
+        rows = self._connection.execute("SELECT pid, wrapped_key FROM person")
+        return {pid: AESGCM(_open(self._sealing, wrapped, "key", pid)) for pid, wrapped in rows}
+
+
+def _labelled(references: References) -> Iterator[tuple[str, str, bytes]]:
+    """Modality, what distinguishes references of that modality, template."""
+    for face in references.faces:
+        yield Modality.FACE.value, face.model, face.template
+    for finger in references.fingers:
+        yield Modality.FINGER.value, str(finger.finger), finger.template
+
+
+def _seal(key: AESGCM, plain: bytes, what: str, pid: str, label: str = "") -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + key.encrypt(nonce, plain, canonical([CONTEXT, what, pid, label]))
+
+
+def _open(key: AESGCM, sealed: bytes, what: str, pid: str, label: str = "") -> bytes:
+    bound_to = canonical([CONTEXT, what, pid, label])
+    try:
+        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+    except (InvalidTag, ValueError) as error:
+        raise PeopleBrokenError(f"{what} of {pid} was changed, or sealed by another device's key") from error

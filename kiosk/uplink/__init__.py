@@ -1,0 +1,1 @@
+"""To the district and back."""

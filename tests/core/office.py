@@ -1,0 +1,73 @@
+"""An office to try the core in: people, hours, and moments of one Monday in Jakarta."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Hint, Modality, Person, Policy, References
+from kiosk.core.messages import Command, EventRecorded, Message, ModalityReady, PeopleLoaded, Record
+from kiosk.core.schedule import DayRule, Schedule
+from kiosk.core.session import Idle, State, step
+from wire.attendance import ClockQuality, ClockSource, Moment
+
+JAKARTA = ZoneInfo("Asia/Jakarta")
+WORKDAYS = Schedule("Asia/Jakarta", (DayRule(frozenset(range(5)), time(7, 30), time(15, 30)),))
+POLICY = Policy(schedule=WORKDAYS)
+SITI = Person("p-siti", "Siti Aminah")
+BUDI = Person("p-budi", "Budi Santoso")
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=JAKARTA)
+
+
+def at(clock: str) -> Moment:
+    """The moment at `HH:MM:SS` of that Monday, local; the monotonic clock started at its midnight."""
+    hours, minutes, seconds = map(int, clock.split(":"))
+    t = MIDNIGHT.replace(hour=hours, minute=minutes, second=seconds)
+    mono_ms = round((t - MIDNIGHT).total_seconds() * 1000)
+    return Moment(t.astimezone(UTC), "boot-1", mono_ms, ClockQuality(ClockSource.NETWORK, 20, ok=True))
+
+
+def face(now: Moment, pid: str = SITI.pid, score: float = 0.7, pad: float | None = 0.9) -> FaceProbe:
+    """A usable frame of one face."""
+    return FaceProbe(now.mono_ms, 1, None, (Candidate(pid, score),), pad)
+
+
+def unusable(now: Moment, hint: Hint, faces: int = 1) -> FaceProbe:
+    """A frame that cannot be used."""
+    return FaceProbe(now.mono_ms, faces, hint)
+
+
+def nobody(now: Moment) -> FaceProbe:
+    """A frame of an empty hall."""
+    return FaceProbe(now.mono_ms, 0)
+
+
+def finger(now: Moment, pid: str | None = SITI.pid, score: float = 101.0) -> FingerProbe:
+    """A usable press; `pid` None: of a finger that nobody enrolled."""
+    candidates = (Candidate(pid, score),) if pid else ()
+    return FingerProbe(now.mono_ms, None, candidates, threshold=30.0)
+
+
+def open_office(now: Moment, policy: Policy = POLICY) -> State:
+    """An idle kiosk that knows Siti and Budi."""
+    state = State()
+    loaded = PeopleLoaded((SITI, BUDI), {}, References())
+    for message in (loaded, ModalityReady(Modality.FACE), ModalityReady(Modality.FINGER)):
+        state, _ = step(state, message, now, policy)
+    assert isinstance(state.phase, Idle)
+    return state
+
+
+def told(state: State, now: Moment, *messages: Message, policy: Policy = POLICY) -> tuple[State, list[Command]]:
+    """The state after all these messages at one moment, and every command on the way."""
+    commands: list[Command] = []
+    for message in messages:
+        state, more = step(state, message, now, policy)
+        commands += more
+    return state, commands
+
+
+def on_disk(commands: list[Command], seq: int = 1) -> list[EventRecorded]:
+    """What storage answers to the commands."""
+    records = [command for command in commands if isinstance(command, Record)]
+    return [EventRecorded(record.visit, seq + n, record.entry) for n, record in enumerate(records)]

@@ -1,0 +1,345 @@
+"""One visit, as the person meets it: no greeting before the disk has the event, no acceptance after a veto."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, Turn, TurnOutcome
+from kiosk.core.decision import Reason
+from kiosk.core.faults import FaultCode
+from kiosk.core.messages import (
+    ActChosen,
+    AskTurn,
+    EventRecorded,
+    FaceSeen,
+    FaultCleared,
+    FaultRaised,
+    FingerSeen,
+    ModalityReady,
+    Record,
+    StopTurn,
+    Tick,
+    TurnAnswered,
+    TurnAsked,
+)
+from kiosk.core.session import (
+    Challenged,
+    Choosing,
+    Greeting,
+    Idle,
+    Looking,
+    OutOfService,
+    Recording,
+    Refusing,
+    Starting,
+    State,
+    step,
+)
+from tests.core.office import BUDI, POLICY, SITI, at, face, finger, nobody, on_disk, open_office, told, unusable
+from wire.attendance import Act, EventType, Mode
+
+MORNING = at("07:20:00")
+
+
+def looked_at(pid: str = SITI.pid, score: float = 0.7, pad: float | None = 0.9) -> list[FaceSeen]:
+    return 3 * [FaceSeen(face(MORNING, pid, score, pad))]
+
+
+def test_a_greeting_waits_for_the_disk() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    assert isinstance(state.phase, Recording)
+
+    state, _ = told(state, MORNING, *on_disk(commands))
+
+    assert isinstance(state.phase, Greeting)
+    assert state.phase.person == SITI
+
+
+def test_a_known_face_is_recorded_with_its_scores() -> None:
+    _, commands = told(open_office(MORNING), MORNING, *looked_at(score=0.7123))
+
+    [record] = commands
+    assert isinstance(record, Record)
+    entry = record.entry
+    assert (entry.pid, entry.act, entry.mode) == (SITI.pid, Act.ARRIVAL, Mode.FACE)
+    assert entry.score == pytest.approx(0.7123)
+    assert entry.thr == 0.55
+    assert entry.pad is not None
+    assert entry.pad.score == 0.9
+
+
+def test_a_finger_needs_one_press() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+
+    assert isinstance(state.phase, Recording)
+    assert on_disk(commands)[0].entry.mode is Mode.FINGER
+
+
+@pytest.mark.parametrize(
+    ("probes", "reason"),
+    [
+        (looked_at(score=0.549), Reason.UNKNOWN),
+        (looked_at(pad=0.49), Reason.ATTACK),
+        (looked_at(score=0.1, pad=0.1), Reason.ATTACK),
+        (looked_at(pad=None), Reason.NOT_LIVE),
+        (looked_at(pid="p-erased"), Reason.UNKNOWN),
+        ([FingerSeen(finger(MORNING, None))], Reason.UNKNOWN),
+        ([FingerSeen(finger(MORNING, score=29.0))], Reason.UNKNOWN),
+    ],
+)
+def test_a_refusal_says_why_and_is_audited(probes: list[FaceSeen | FingerSeen], reason: Reason) -> None:
+    state, commands = told(open_office(MORNING), MORNING, *probes)
+
+    assert isinstance(state.phase, Refusing)
+    assert state.phase.reason is reason
+    [record] = commands
+    assert isinstance(record, Record)
+    assert (record.entry.typ, record.entry.reason) == (EventType.AUDIT, reason.value)
+
+
+def test_two_people_who_look_alike_are_not_told_apart_by_a_hair() -> None:
+    alike = replace(face(MORNING), candidates=(Candidate(SITI.pid, 0.70), Candidate(BUDI.pid, 0.66)))
+
+    state, _ = told(open_office(MORNING), MORNING, *3 * [FaceSeen(alike)])
+
+    assert isinstance(state.phase, Refusing)
+    assert state.phase.reason is Reason.AMBIGUOUS
+
+
+def test_one_unlucky_frame_neither_refuses_a_person_nor_lets_a_photograph_in() -> None:
+    good, bad = face(MORNING, pad=0.9), face(MORNING, pad=0.1)
+
+    lucky, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [good, bad, good]))
+    photograph, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [bad, good, bad]))
+
+    assert isinstance(lucky.phase, Recording)
+    assert isinstance(photograph.phase, Refusing)
+
+
+def test_a_second_tap_within_minutes_is_greeted_not_recorded() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    state, _ = told(state, MORNING, *on_disk(commands))
+
+    state, commands = told(state, at("07:22:00"), FingerSeen(finger(at("07:22:00"))))
+
+    assert isinstance(state.phase, Greeting)
+    assert state.phase.repeated
+    assert state.phase.t == MORNING.t
+    assert commands == []
+
+
+def test_who_was_greeted_and_stays_is_not_looked_at_again() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    state, _ = told(state, MORNING, *on_disk(commands))
+    later = at("07:20:04")
+    state, _ = told(state, later, Tick())
+
+    state, commands = told(state, later, FaceSeen(face(later)), FaceSeen(unusable(later, Hint.CLOSER)))
+
+    assert isinstance(state.phase, Idle)
+    assert commands == []
+
+
+def test_who_left_during_the_greeting_may_come_back_after_it() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    state, _ = told(state, MORNING, *on_disk(commands), FaceSeen(nobody(MORNING)))
+    later = at("07:20:04")
+
+    state, _ = told(state, later, Tick(), *3 * [FaceSeen(face(later))])
+
+    assert isinstance(state.phase, Greeting)
+    assert state.phase.repeated
+
+
+def test_the_next_in_the_queue_need_not_wait_for_the_greeting_to_end() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    state, _ = told(state, MORNING, *on_disk(commands))
+
+    state, _ = told(state, at("07:20:01"), *3 * [FaceSeen(face(at("07:20:01"), BUDI.pid))])
+
+    assert isinstance(state.phase, Recording)
+    assert state.phase.person == BUDI
+
+
+def test_frames_from_before_the_visit_ended_do_not_begin_the_next() -> None:
+    state, _ = told(open_office(at("07:30:00")), at("07:30:00"), FaceSeen(face(MORNING)))
+
+    assert isinstance(state.phase, Idle)
+
+
+def test_somebody_who_walks_past_is_not_refused() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FaceSeen(face(MORNING)), FaceSeen(nobody(MORNING)))
+
+    assert isinstance(state.phase, Idle)
+    assert commands == []
+
+
+def test_who_cannot_be_seen_well_is_told_what_to_change() -> None:
+    state, _ = told(open_office(MORNING), MORNING, FaceSeen(unusable(MORNING, Hint.ONE_PERSON, faces=2)))
+    assert isinstance(state.phase, Looking)
+    assert state.phase.hint is Hint.ONE_PERSON
+
+    state, _ = told(state, at("07:20:07"), Tick())
+
+    assert isinstance(state.phase, Refusing)
+    assert (state.phase.reason, state.phase.hint) == (Reason.UNUSABLE, Hint.ONE_PERSON)
+
+
+def test_the_screen_asks_where_the_schedule_cannot_tell() -> None:
+    evening = at("15:45:00")
+    state, _ = told(open_office(evening), evening, FingerSeen(finger(evening)))
+    assert isinstance(state.phase, Choosing)
+
+    state, commands = told(state, evening, ActChosen(Act.DEPARTURE))
+
+    assert isinstance(state.phase, Recording)
+    assert on_disk(commands)[0].entry.act is Act.DEPARTURE
+
+
+def test_a_question_without_an_answer_records_nothing() -> None:
+    evening = at("15:45:00")
+    state, _ = told(open_office(evening), evening, FingerSeen(finger(evening)))
+
+    state, commands = told(state, at("15:45:11"), Tick())
+
+    assert isinstance(state.phase, Refusing)
+    assert [event.entry.typ for event in on_disk(commands)] == [EventType.AUDIT]
+
+
+def test_an_event_that_comes_late_is_not_greeted_but_known() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+    late = at("07:20:06")
+    state, _ = told(state, late, Tick())
+    assert isinstance(state.phase, Refusing)
+
+    state, _ = told(state, late, *on_disk(commands))
+    assert isinstance(state.phase, Refusing)
+    state, commands = told(state, late, FingerSeen(finger(late)))
+
+    assert isinstance(state.phase, Greeting)
+    assert commands == []
+
+
+def test_another_visits_event_does_not_greet() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+    [recorded] = on_disk(commands)
+
+    state, _ = told(state, MORNING, replace(recorded, visit=99))
+
+    assert isinstance(state.phase, Recording)
+
+
+# ---- the challenge
+
+CHALLENGE = replace(POLICY, liveness=Liveness.CHALLENGE)
+
+
+def challenged(outcome: TurnOutcome | None) -> State:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at(pad=None), policy=CHALLENGE)
+    [ask] = commands
+    assert ask == AskTurn(1, SITI.pid)
+    state, _ = told(state, MORNING, TurnAsked(1, Turn.LEFT), policy=CHALLENGE)
+    assert isinstance(state.phase, Challenged)
+    if outcome is not None:
+        state, _ = told(state, MORNING, TurnAnswered(1, outcome), policy=CHALLENGE)
+    return state
+
+
+def test_a_turn_of_the_head_lets_in() -> None:
+    assert isinstance(challenged(TurnOutcome.PASSED).phase, Recording)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (TurnOutcome.FLAT, Reason.ATTACK),
+        (TurnOutcome.OTHER_FACE, Reason.ATTACK),
+        (TurnOutcome.NOT_TURNED, Reason.NOT_LIVE),
+    ],
+)
+def test_any_other_answer_refuses(outcome: TurnOutcome, reason: Reason) -> None:
+    phase = challenged(outcome).phase
+
+    assert isinstance(phase, Refusing)
+    assert phase.reason is reason
+
+
+def test_a_challenge_that_is_not_answered_ends() -> None:
+    state, commands = told(challenged(None), at("07:20:09"), Tick(), policy=CHALLENGE)
+
+    assert isinstance(state.phase, Refusing)
+    assert StopTurn() in commands
+
+
+def test_without_the_passive_model_the_challenge_takes_its_place() -> None:
+    state, _ = told(open_office(MORNING), MORNING, FaultRaised(FaultCode.PASSIVE_LIVENESS, "absent"))
+
+    state, commands = told(state, MORNING, *looked_at(pad=None))
+
+    assert isinstance(state.phase, Challenged)
+    assert commands == [AskTurn(1, SITI.pid)]
+
+
+# ---- faults
+
+
+def test_a_kiosk_that_cannot_write_is_out_of_service_until_it_can() -> None:
+    state, _ = told(open_office(MORNING), MORNING, FaultRaised(FaultCode.JOURNAL, "disk full"))
+    assert isinstance(state.phase, OutOfService)
+    state, commands = told(state, MORNING, FingerSeen(finger(MORNING)))
+    assert commands == []
+
+    state, _ = told(state, MORNING, FaultCleared(FaultCode.JOURNAL))
+
+    assert isinstance(state.phase, Idle)
+
+
+def test_who_waits_for_a_disk_that_fails_is_refused_on_record() -> None:
+    state, _ = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+
+    state, commands = told(state, MORNING, FaultRaised(FaultCode.JOURNAL, "disk full"))
+
+    assert isinstance(state.phase, OutOfService)
+    assert [(event.entry.reason, event.entry.pid) for event in on_disk(commands)] == [("not_recorded", SITI.pid)]
+
+
+def test_without_the_camera_the_finger_goes_on() -> None:
+    state, _ = told(open_office(MORNING), MORNING, FaultRaised(FaultCode.CAMERA, "unplugged"))
+
+    state, _ = told(state, MORNING, FingerSeen(finger(MORNING)))
+
+    assert isinstance(state.phase, Recording)
+
+
+def test_without_any_device_the_kiosk_is_out_of_service() -> None:
+    faults = [FaultRaised(FaultCode.CAMERA, ""), FaultRaised(FaultCode.READER, "")]
+
+    state, _ = told(open_office(MORNING), MORNING, *faults)
+
+    assert isinstance(state.phase, OutOfService)
+
+
+def test_a_face_only_kiosk_without_its_camera_is_out_of_service() -> None:
+    policy = replace(POLICY, modalities=frozenset({Modality.FACE}))
+
+    state, _ = told(open_office(MORNING, policy), MORNING, FaultRaised(FaultCode.CAMERA, ""), policy=policy)
+
+    assert isinstance(state.phase, OutOfService)
+
+
+def test_nobody_is_served_before_the_roster_is_known() -> None:
+    state, commands = told(State(), MORNING, ModalityReady(Modality.FINGER), ModalityReady(Modality.FACE), *looked_at())
+
+    assert isinstance(state.phase, Starting)
+    assert commands == []
+
+
+def test_audit_events_never_greet() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at(pad=0.1))
+    [refusal] = on_disk(commands)
+
+    state, _ = step(state, EventRecorded(1, 1, refusal.entry), MORNING, POLICY)
+
+    assert isinstance(state.phase, Refusing)

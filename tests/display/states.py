@@ -1,0 +1,119 @@
+"""The states that are drawn in the tests, by name: each phase, and each way in which it can differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+
+from kiosk.core.biometrics import FaceProbe, Hint, Liveness, Modality, Person, Policy, Turn
+from kiosk.core.decision import Accepted, Reason
+from kiosk.core.faults import FaultCode
+from kiosk.core.schedule import DayRule, Reading, Schedule
+from kiosk.core.session import (
+    Challenged,
+    Choosing,
+    Greeting,
+    Idle,
+    Looking,
+    OutOfService,
+    Phase,
+    Recording,
+    Refusing,
+    Starting,
+    State,
+)
+from kiosk.display.style import Look
+from wire.attendance import Act, ClockQuality, ClockSource, Mode, Moment
+
+OFFICE = "Kantor Desa Sukamaju"
+SIZES = ((1024, 600), (800, 480))
+LOOKS = {f"{size[0]}": Look(size, OFFICE) for size in SIZES}
+
+WEEK = DayRule(frozenset(range(5)), time(7, 30), time(15, 30))
+POLICY = Policy(Schedule("Asia/Jakarta", (WEEK,)))
+UNCHECKED = replace(POLICY, liveness=Liveness.OFF)
+FACE_ONLY = replace(POLICY, modalities=frozenset({Modality.FACE}))
+
+SURE = ClockQuality(ClockSource.NETWORK, 120, ok=True)
+UNSURE = ClockQuality(ClockSource.NONE, None, ok=False)
+ON_TIME = datetime(2026, 7, 6, 0, 25, tzinfo=UTC)
+LATE = datetime(2026, 7, 6, 0, 37, tzinfo=UTC)
+NOON = datetime(2026, 7, 6, 5, 10, tzinfo=UTC)
+HOME = datetime(2026, 7, 6, 8, 41, tzinfo=UTC)
+EVENING = datetime(2026, 7, 6, 12, 5, tzinfo=UTC)
+SATURDAY = datetime(2026, 7, 4, 1, 2, tzinfo=UTC)
+
+SITI = Person("p-01", "Siti Rahmawati")
+BUDI = Person("p-02", "Budi Santoso, S.Kom.")
+RADEN = Person("p-03", "Raden Ajeng Siti Nurhaliza Kusumaningrum, S.Sos., M.Si.")
+ACCEPTED = Accepted("p-01", Mode.FACE, 0.71, 0.55)
+PROBE = FaceProbe(900, 1)
+NOW_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A state, and the rest that the screen depends on."""
+
+    state: State
+    t: datetime = ON_TIME
+    policy: Policy = POLICY
+    clk: ClockQuality = SURE
+
+    @property
+    def now(self) -> Moment:
+        """The moment of the picture."""
+        return Moment(self.t, "boot", NOW_MS, self.clk)
+
+
+def _online(phase: Phase, *faults: FaultCode) -> State:
+    return State(phase, loaded=True, ready=frozenset(Modality), connected=True, faults=frozenset(faults))
+
+
+def _greeting(person: Person, act: Act, t: datetime, *, repeated: bool = False) -> Shown:
+    reading = POLICY.schedule.as_act(t, act)
+    return Shown(_online(Greeting(person, reading, t, NOW_MS - 800, NOW_MS + 2200, repeated)), t)
+
+
+def _refusing(reason: Reason, hint: Hint | None = None) -> Shown:
+    return Shown(_online(Refusing(reason, NOW_MS + 3000, hint)))
+
+
+def _challenged(turn: Turn | None) -> Shown:
+    return Shown(_online(Challenged(1, ACCEPTED, NOW_MS + 5600, turn)))
+
+
+STATES: dict[str, Shown] = {
+    "starting": Shown(State(Starting(), ready=frozenset({Modality.FACE}))),
+    "starting_without_camera": Shown(State(Starting(), loaded=True, faults=frozenset({FaultCode.CAMERA}))),
+    "idle": Shown(_online(Idle())),
+    "idle_offline": Shown(replace(_online(Idle(), FaultCode.UPLINK), connected=False, outbox=37)),
+    "idle_clock_unsure": Shown(_online(Idle(), FaultCode.CLOCK), clk=UNSURE),
+    "idle_without_camera": Shown(_online(Idle(), FaultCode.CAMERA)),
+    "idle_without_reader": Shown(_online(Idle(), FaultCode.READER)),
+    "idle_face_only": Shown(_online(Idle()), policy=FACE_ONLY),
+    "idle_turn_note": Shown(_online(Idle(), FaultCode.PASSIVE_LIVENESS)),
+    "idle_demonstration": Shown(_online(Idle()), policy=UNCHECKED),
+    "looking": Shown(_online(Looking(1, NOW_MS + 5000, (PROBE, PROBE)))),
+    **{f"looking_{hint}": Shown(_online(Looking(1, NOW_MS + 4000, (), hint))) for hint in Hint},
+    "challenged": _challenged(None),
+    "challenged_left": _challenged(Turn.LEFT),
+    "challenged_right": _challenged(Turn.RIGHT),
+    "choosing": Shown(_online(Choosing(1, ACCEPTED, SITI, NOW_MS + 7000)), HOME),
+    "choosing_demonstration": Shown(_online(Choosing(1, ACCEPTED, RADEN, NOW_MS + 7000)), HOME, UNCHECKED),
+    "recording": Shown(_online(Recording(1, SITI, Mode.FACE, Reading(Act.ARRIVAL), NOW_MS + 5000))),
+    "greeting_on_time": _greeting(SITI, Act.ARRIVAL, ON_TIME),
+    "greeting_late": _greeting(BUDI, Act.ARRIVAL, LATE),
+    "greeting_very_late": _greeting(RADEN, Act.ARRIVAL, NOON),
+    "greeting_departure": _greeting(SITI, Act.DEPARTURE, HOME),
+    "greeting_early": _greeting(BUDI, Act.DEPARTURE, NOON),
+    "greeting_evening": _greeting(RADEN, Act.DEPARTURE, EVENING),
+    "greeting_day_off": _greeting(BUDI, Act.ARRIVAL, SATURDAY),
+    "greeting_repeated": _greeting(SITI, Act.ARRIVAL, ON_TIME, repeated=True),
+    "greeting_early_minutes": _greeting(SITI, Act.DEPARTURE, datetime(2026, 7, 6, 8, 18, tzinfo=UTC)),
+    **{f"refusing_{reason}": _refusing(reason) for reason in Reason},
+    **{f"refusing_{hint}": _refusing(Reason.UNUSABLE, hint) for hint in Hint},
+    "out_of_service": Shown(_online(OutOfService(), FaultCode.JOURNAL)),
+    "out_of_service_devices": Shown(_online(OutOfService(), FaultCode.CAMERA, FaultCode.READER, FaultCode.MODELS)),
+    "out_of_service_demonstration": Shown(_online(OutOfService(), FaultCode.JOURNAL_BROKEN), policy=UNCHECKED),
+}

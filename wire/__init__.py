@@ -1,0 +1,1 @@
+"""What kiosk and district say to one another: events, their chain and signatures, topics. Pure."""

@@ -1,0 +1,194 @@
+"""Hash chain and Ed25519 signatures: seal, verify, checkpoint, receipt.
+
+Each event carries the hash of the one before it, and a signature over its own hash by the device's key, so whoever has
+the public key alone can tell that nothing was changed, left out or put in between. The same verifier runs on the kiosk,
+at the district and on a USB stick. A signature is always over a context line and a digest, so that no signature
+can be passed off as one over another kind of message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from wire.attendance import VERSION, Entry, Event, Message, Origin, canonical, rfc3339, signed_bytes
+
+GENESIS = 64 * "0"
+"""`prev` of the first event."""
+EVENT_CONTEXT = b"hadir/v1/event\n"
+HEAD_CONTEXT = b"hadir/v1/head\n"
+RECEIPT_CONTEXT = b"hadir/v1/receipt\n"
+
+
+class ChainError(ValueError):
+    """The chain does not hold; `seq` is the first event at which it does not."""
+
+    def __init__(self, seq: int, what: str) -> None:
+        super().__init__(f"event {seq}: {what}")
+        self.seq = seq
+
+
+class Head(Message, frozen=True, kw_only=True):
+    """A device's signed word on how far its journal goes."""
+
+    v: int
+    dev: str
+    seq: int
+    hash: str
+    boot: str
+    t: str
+    sig: str = ""
+
+
+class Receipt(Message, frozen=True, kw_only=True):
+    """The district's signed word that it has committed every event up to one."""
+
+    v: int
+    dev: str
+    upto_seq: int
+    head: str
+    """`hash` of event `upto_seq`."""
+    t: str
+    sig: str = ""
+
+
+def seal(entry: Entry, origin: Origin, seq: int, prev: str, key: Ed25519PrivateKey) -> Event:
+    """Return the entry as the signed event that follows the one whose hash is `prev`."""
+    bare = Event(
+        v=VERSION,
+        typ=entry.typ,
+        dev=origin.dev,
+        seq=seq,
+        id=f"{origin.dev}.{seq}",
+        prev=prev,
+        boot=entry.at.boot,
+        mono_ms=entry.at.mono_ms,
+        t=rfc3339(entry.at.t),
+        tz=origin.tz,
+        clk=entry.at.clk,
+        unit=origin.unit,
+        cfg=origin.cfg,
+        roster=origin.roster,
+        model=origin.model,
+        pid=entry.pid,
+        act=entry.act,
+        mode=entry.mode,
+        score=_rounded(entry.score),
+        thr=_rounded(entry.thr),
+        pad=entry.pad and msgspec.structs.replace(entry.pad, score=_rounded(entry.pad.score)),
+        reason=entry.reason,
+        hash="",
+        sig="",
+    )
+    digest = event_hash(bare)
+    return msgspec.structs.replace(bare, hash=digest, sig=key.sign(EVENT_CONTEXT + bytes.fromhex(digest)).hex())
+
+
+def _rounded(score: float | None) -> float | None:
+    """Four decimals are more than a score means, and keep events short."""
+    return None if score is None else round(score, 4)
+
+
+def event_hash(event: Event) -> str:
+    """SHA-256 over the canonical JSON of the event's signed fields, 64 hexadecimal digits."""
+    return hashlib.sha256(signed_bytes(event)).hexdigest()
+
+
+def verify_event(event: Event, key: Ed25519PublicKey) -> None:
+    """Check one event by itself.
+
+    Raises:
+        ChainError: its name, hash or signature is wrong.
+    """
+    if event.id != f"{event.dev}.{event.seq}":
+        raise ChainError(event.seq, f"is named {event.id}, wanted {event.dev}.{event.seq}")
+    if event.hash != event_hash(event):
+        raise ChainError(event.seq, "its hash does not fit its content")
+    if not _is_signed(event.sig, EVENT_CONTEXT + bytes.fromhex(event.hash), key):
+        raise ChainError(event.seq, "is not signed by this device's key")
+
+
+def verify_link(seq: int, head: str, event: Event) -> None:
+    """Check that an event follows the one with this sequence number and hash.
+
+    Raises:
+        ChainError: it does not.
+    """
+    if event.seq != seq + 1:
+        raise ChainError(seq + 1, f"is missing: the next one found is {event.seq}")
+    if event.prev != head:
+        raise ChainError(event.seq, "does not follow the event before it")
+
+
+def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: str = GENESIS) -> Iterator[Event]:
+    """Yield the events, each checked by itself and against the one before it.
+
+    Args:
+        seq: the sequence number before the first event; 0 for a whole journal.
+        head: the hash of that event.
+
+    That nothing is missing after the last event, only a signed `Head` or `Receipt` can show.
+
+    Raises:
+        ChainError: at the first event that does not hold.
+    """
+    for event in events:
+        verify_link(seq, head, event)
+        verify_event(event, key)
+        yield event
+        seq, head = event.seq, event.hash
+
+
+def sign_head(head: Head, key: Ed25519PrivateKey) -> Head:
+    """Return the checkpoint with the device's signature."""
+    return msgspec.structs.replace(head, sig=key.sign(_signed_bytes(HEAD_CONTEXT, head)).hex())
+
+
+def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> Receipt:
+    """Return the receipt with the district's signature."""
+    return msgspec.structs.replace(receipt, sig=key.sign(_signed_bytes(RECEIPT_CONTEXT, receipt)).hex())
+
+
+def is_signed_head(head: Head, key: Ed25519PublicKey) -> bool:
+    """Whether the checkpoint is this device's."""
+    return _is_signed(head.sig, _signed_bytes(HEAD_CONTEXT, head), key)
+
+
+def is_signed_receipt(receipt: Receipt, key: Ed25519PublicKey) -> bool:
+    """Whether the receipt is this district's."""
+    return _is_signed(receipt.sig, _signed_bytes(RECEIPT_CONTEXT, receipt), key)
+
+
+def public_key(hexadecimal: str) -> Ed25519PublicKey:
+    """Return the public key in 64 hexadecimal digits.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    try:
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(hexadecimal))
+    except ValueError as error:
+        raise ValueError(f"{hexadecimal!r} is not an Ed25519 public key of 64 hexadecimal digits") from error
+
+
+def public_hex(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
+    """Return a key's public half as 64 hexadecimal digits."""
+    public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
+    return public.public_bytes_raw().hex()
+
+
+def _signed_bytes(context: bytes, message: Head | Receipt) -> bytes:
+    return context + canonical(msgspec.to_builtins(msgspec.structs.replace(message, sig="")))
+
+
+def _is_signed(sig: str, signed: bytes, key: Ed25519PublicKey) -> bool:
+    try:
+        raw = bytes.fromhex(sig)
+        key.verify(raw, signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return raw.hex() == sig  # `fromhex` reads capitals and blanks too: then a flipped bit would go unseen
