@@ -20,11 +20,11 @@ import msgspec
 
 from kiosk import config
 from kiosk.app import run
+from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
 from kiosk.enrolment import Applicant, enrol_person
-from kiosk.recognition.bench import latency
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
 from kiosk.recognition.manifest import Manifest, rows, verify
 from kiosk.sim.morning import play

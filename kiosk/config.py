@@ -111,8 +111,8 @@ class StorageSettings(Section, frozen=True, kw_only=True):
 class CameraSettings(Section, frozen=True, kw_only=True):
     """The camera."""
 
-    source: Annotated[str, Meta(pattern="^(picamera2|none|usb:[0-9]+|sim:.+)$")] = "picamera2"
-    """`usb:N` is /dev/videoN; `sim:FILE` a simulated camera's shared pictures."""
+    source: Annotated[str, Meta(pattern="^(picamera2|none|usb:[0-9]+|(sim|film):.+)$")] = "picamera2"
+    """`usb:N` is /dev/videoN; `sim:FILE` a simulated camera's shared pictures; `film:FILE` plays a film."""
     frame_rate_hz: Annotated[int, Meta(ge=5, le=60)] = 15
     """15: recognition uses about ten frames a second on a Pi 4, and exposure may then last 66 ms in a dim hall."""
 
@@ -200,7 +200,7 @@ class Settings(Section, frozen=True, kw_only=True):
     policy: PolicySettings = PolicySettings()
 
     def __post_init__(self) -> None:
-        if self.policy.liveness is Liveness.OFF and not self.camera.source.startswith("sim:"):
+        if self.policy.liveness is Liveness.OFF and not self.camera.source.startswith(("sim:", "film:")):
             raise ValueError('[policy] liveness = "off": only with a simulated camera, never on a terminal')
         if not self.modalities():
             raise ValueError("[camera] source and [fingerprint] port are both none: nobody could be recognised")

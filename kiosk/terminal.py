@@ -13,7 +13,7 @@ from kiosk.config import Settings
 from kiosk.core.ports import Camera, Clock
 from kiosk.recognition.manifest import MODELS_FOLDER, Manifest, ModelFile, Role
 from kiosk.sensors.camera import open_camera
-from kiosk.sim.camera import SharedCamera
+from kiosk.sim.camera import SharedCamera, open_film
 from kiosk.sim.clock import TurnedClock
 from kiosk.storage.store import Owner
 from wire.attendance import VERSION, Origin
@@ -99,7 +99,13 @@ class Terminal:
             CameraError: it cannot be opened.
         """
         kind, _, path = self.settings.camera.source.partition(":")
-        return SharedCamera(Path(path)) if kind == "sim" else open_camera(self.settings.camera)
+        match kind:
+            case "sim":
+                return SharedCamera(Path(path))
+            case "film":
+                return open_film(Path(path), self.settings.camera.frame_rate_hz)
+            case _:
+                return open_camera(self.settings.camera)
 
     def _model(self, model: ModelFile) -> Model:
         policy = self.settings.policy

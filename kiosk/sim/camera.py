@@ -22,7 +22,7 @@ import numpy as np
 
 from kiosk.core.ports import CameraError, Frame
 from kiosk.recognition.detection import UInt8Array
-from kiosk.sim.pictures import HEIGHT, WIDTH, Scene, empty
+from kiosk.sim.pictures import HEIGHT, WIDTH, Scene, Video, empty
 
 PREVIEW_SIZE = (320, 180)
 CAPTURE_S = 1.0
@@ -175,6 +175,18 @@ class SharedCamera:
         """Give the file back."""
         self._closed.set()
         self._memory.close()
+
+
+def open_film(path: Path, rate_hz: float) -> PictureCamera:
+    """Return a camera that plays a film, over and over.
+
+    Raises:
+        CameraError: OpenCV cannot read it.
+    """
+    try:
+        return PictureCamera(Video(str(path)), rate_hz)
+    except ValueError as error:
+        raise CameraError(str(error)) from error
 
 
 class Projector:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -194,20 +194,31 @@ def _played(office: Office, cast: Cast) -> list[Row]:
         return [_visit(office, kiosk, cast, visit) for visit in planned if cast.liveness or not visit.is_attack]
 
     office.turn_clock_to(DAY.replace(hour=7))
-    with office.kiosk_running("--headless", "--out", str(office.folder / "screens")) as kiosk:
+    with _switched_on(office, "screens") as kiosk:
         rows = visits(BEFORE_THE_CUT)
-        print("       the broker goes away")
+        _remark("the broker goes away")
         office.broker.stop()
         rows += visits(WITHOUT_THE_BROKER)
-        print("       the power is cut, with the event still on the card; then both come back")
+        _remark("the power is cut, with the event still on the card; then both come back")
         kiosk.kill()
-    began_ms = boottime_ms()
-    with office.kiosk_running("--headless", "--out", str(office.folder / "screens-after-the-cut")) as kiosk:
-        print(f"       ready again after {boottime_ms() - began_ms} ms")
+    with _switched_on(office, "screens-after-the-cut") as kiosk:
         office.broker.restart()
         rows += visits(AFTER_THE_CUT)
         _wait_for_receipts(office)
+        _remark(f"{kiosk.resident_mb()} MB resident at the most")
     return rows
+
+
+@contextmanager
+def _switched_on(office: Office, album: str) -> Iterator[KioskProcess]:
+    began_ms = boottime_ms()
+    with office.kiosk_running("--headless", "--out", str(office.folder / album)) as kiosk:
+        _remark(f"ready {boottime_ms() - began_ms} ms after it was switched on")
+        yield kiosk
+
+
+def _remark(what: str) -> None:
+    print(f"       {what}", flush=True)
 
 
 def _visit(office: Office, kiosk: KioskProcess, cast: Cast, visit: Visit) -> Row:

@@ -111,6 +111,12 @@ class KioskProcess:
                 self._said.put(Said(fields.pop("at_ms"), fields.pop("kind"), fields))
         self._said.put(None)
 
+    def resident_mb(self) -> int:
+        """The most memory that it has had resident so far, in MB (10^6 bytes)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024 // 1_000_000
+
     def forget(self) -> None:
         """Pass over what it has said so far."""
         while not self._said.empty():

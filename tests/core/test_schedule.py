@@ -50,6 +50,7 @@ IN, OUT = Act.ARRIVAL, Act.DEPARTURE
         (((IN, "07:20"),), "15:18:59", Reading(OUT, early_min=12)),
         (((IN, "07:20"),), "15:30", Reading(OUT)),
         (((IN, "07:20"), (OUT, "15:31")), "16:10", Reading(OUT)),
+        (((IN, "07:20"), (OUT, "09:00")), "10:00", Reading(OUT, early_min=330)),
     ],
 )
 def test_a_tap_is_read_from_the_clock_and_the_days_taps(
@@ -94,7 +95,10 @@ def test_the_local_day_counts_not_the_utc_day() -> None:
     papua = Schedule("Asia/Jayapura", (DayRule(frozenset(range(7)), time(7, 30), time(15, 30)),))
     before_utc_midnight = datetime(2026, 11, 22, 22, 20, tzinfo=UTC)
 
+    after_utc_midnight = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+
     assert papua.read(before_utc_midnight, ()) == Reading(IN)
+    assert papua.read(after_utc_midnight, [Tap(IN, before_utc_midnight)]) == Reading(None)
     assert papua.hours(MONDAY) == (
         datetime(2026, 11, 22, 22, 30, tzinfo=UTC),
         datetime(2026, 11, 23, 6, 30, tzinfo=UTC),

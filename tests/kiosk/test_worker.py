@@ -55,9 +55,12 @@ def test_a_failure_becomes_a_fault_and_its_end_is_told(misfortune: Exception, co
 
 
 def test_a_failure_that_lasts_is_told_once() -> None:
-    said = lived(Patient([ValueError("odd"), ValueError("odd again")]), 2)
+    patient = Patient([ValueError("odd"), ValueError("odd again"), None])
+
+    said = lived(patient, 2)
 
     assert said == [FaultRaised(FaultCode.READER, "odd"), FaultCleared(FaultCode.READER)]
+    assert patient.messages.empty()
 
 
 def test_another_failure_replaces_the_first() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from kiosk.recognition.bench import latency
+from kiosk.bench.latency import latency
 from kiosk.recognition.manifest import ModelError
 from kiosk.recognition.models import Models
 from tests.recognition.conftest import Faces
