@@ -6,7 +6,7 @@ READY := .venv/.ready
 MODELS := models/.ready
 TREE := kiosk wire district tests scripts
 
-.PHONY: help setup demo test check format faults golden lock clean
+.PHONY: help setup demo test check format evaluate faults golden lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,9 @@ check: $(READY) ## ruff, mypy strict, import-linter
 format: $(READY) ## let ruff format the tree
 	$(BIN)/ruff check --fix $(TREE)
 	$(BIN)/ruff format $(TREE)
+
+evaluate: setup ## measure the error rates on KIOSK_DATA (else ../shared/data), write docs/accuracy.md
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python scripts/evaluate.py
 
 faults: setup ## kill it 200 times, and more (about 20 minutes)
 	@scripts/system.sh --needed mosquitto xvfb xdotool

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -24,8 +26,8 @@ from district.findings import examined
 from district.ingest import Ingest
 from district.intake import Intake, utc_now
 from district.keys import district_key
-from district.store import Device, Store, opened_store
-from wire.attendance import decode, rfc3339
+from district.store import Device, Misfit, Store, opened_store
+from wire.attendance import decode, parse_rfc3339, rfc3339
 from wire.chain import public_hex, public_key
 from wire.condition import State
 from wire.topics import Topic
@@ -36,6 +38,7 @@ OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # names and times of whole offices: for nobody else on this computer
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
@@ -116,6 +119,7 @@ def _enrol(settings: Settings, options: argparse.Namespace) -> int:
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:
     with opened_store(settings.district.directory) as store:
+        strangers = sorted({item.topic for item in store.quarantined() if item.reason is Misfit.UNKNOWN_DEVICE})
         if options.device is None:
             rows = [_device_row(store, device) for device in store.devices()]
         elif store.device(options.device) is not None:
@@ -126,8 +130,11 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     elif options.device is None:
         _print_table(rows, ("dev", "unit", "state", "events", "waiting", "quarantine"))
+        for topic in strangers:
+            print(f"not enrolled: {topic}")
     else:
-        _print_table(rows, ("seq", "t", "typ", "pid", "act", "mode", "score", "reason"))
+        local = [row | {"local": _local(row["t"], row["tz"])} for row in rows]
+        _print_table(local, ("seq", "local", "typ", "pid", "act", "mode", "score", "reason"))
     return OK
 
 
@@ -143,6 +150,14 @@ def _device_row(store: Store, device: Device) -> dict[str, Any]:
         "quarantine": len(store.quarantined(device.dev)),
         "duplicates": device.duplicates,
     }
+
+
+def _local(t: str, zone: str) -> str:
+    """An event's time as the office's clock showed it, with the offset; UTC where the zone is not known here."""
+    try:
+        return parse_rfc3339(t).astimezone(ZoneInfo(zone)).isoformat(" ", "seconds")
+    except (ZoneInfoNotFoundError, ValueError):
+        return t
 
 
 def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

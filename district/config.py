@@ -17,6 +17,7 @@ from district.errors import ConfigError
 
 IDENTIFIER = "^[a-z0-9-]{1,32}$"
 """Names of districts and devices: they become part of MQTT topics."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,13 +40,20 @@ class BrokerSettings(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)] = 8883
     """8883 is MQTT over TLS."""
     ca_file: Path | None = None
-    """The authority that signed the broker's certificate; without it the connection is not encrypted."""
+    """The authority that signed the broker's certificate; only a broker on this machine may be spoken to without it."""
     certificate_file: Path | None = None
     key_file: Path | None = None
     shared: bool = False
     """Share the work with other ingests by `$share/ingest/…`; not every broker can."""
     client_id: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,64}$")] = "district-ingest"
     """The broker keeps a session under this name; where the work is shared, each ingest needs its own."""
+
+    def __post_init__(self) -> None:
+        if self.host not in LOOPBACK and self.ca_file is None:
+            raise ValueError(
+                f"host = {self.host!r}: expected `ca_file` with it, or events travel in the clear; "
+                "only a broker on this machine needs none"
+            )
 
 
 class Settings(Section, frozen=True, kw_only=True):

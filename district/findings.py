@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 
-from district.store import Device, Store
-from wire.attendance import MessageError, decode
-from wire.chain import ChainError, Head, public_key, verify
-from wire.topics import Topic
+from district.store import Device, Misfit, Store
+from wire.attendance import MessageError
+from wire.chain import ChainError, is_signed_head, public_key, verify
+
+AGAINST_THE_CHAIN = frozenset({Misfit.FORK, Misfit.BREAK})
+"""What the device itself has signed, and contradicts what it signed before. The rest anybody on the broker can send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ def examined(store: Store, device: Device) -> Finding:
     """Verify everything held of a device again, from its first event on, with its public key alone."""
     last, problems = _verified(store, device)
     problems += _gaps(last, store.waiting(device.dev))
+    quarantined = store.quarantined(device.dev)
     problems += [
         f"quarantine: {item.detail}" + (f" (came {item.times} times)" if item.times > 1 else "")
-        for item in store.quarantined(device.dev)
+        for item in quarantined
+        if item.reason in AGAINST_THE_CHAIN
     ]
-    return Finding(device.dev, last, tuple(problems), tuple(_notes(store, device, last)))
+    against, notes = _checked_head(store, device, last)
+    rubbish = sum(item.times for item in quarantined if item.reason not in AGAINST_THE_CHAIN)
+    if rubbish:
+        notes.insert(0, f"{rubbish} messages on its topics were not its own, or could not be read, and were set aside")
+    if device.duplicates:
+        notes.insert(0, f"{device.duplicates} events came again, and were kept once")
+    return Finding(device.dev, last, (*problems, *against), tuple(notes))
 
 
 def _verified(store: Store, device: Device) -> tuple[int, list[str]]:
@@ -50,14 +59,28 @@ def _verified(store: Store, device: Device) -> tuple[int, list[str]]:
 
 def _gaps(last: int, waiting: list[int]) -> list[str]:
     """The numbers that are missing before those that wait."""
-    missing = sorted(set(range(last + 1, max(waiting, default=last) + 1)) - set(waiting))
-    runs = [[seq for _, seq in run] for _, run in groupby(enumerate(missing), lambda place: place[1] - place[0])]
-    return [f"missing: event {run[0]}" if len(run) == 1 else f"missing: events {run[0]} to {run[-1]}" for run in runs]
+    missing = []
+    for seq in waiting:
+        if seq == last + 2:
+            missing.append(f"missing: event {last + 1}")
+        elif seq > last + 2:
+            missing.append(f"missing: events {last + 1} to {seq - 1}")
+        last = max(last, seq)
+    return missing
 
 
-def _notes(store: Store, device: Device, last: int) -> list[str]:
-    notes = [f"{device.duplicates} events came again, and were kept once"] if device.duplicates else []
-    raw = store.condition(device.dev, Topic.HEAD)
-    if raw is not None and (head := decode(raw, Head)).seq > last:
-        notes.append(f"its checkpoint of {head.t} speaks of {head.seq} events")
-    return notes
+def _checked_head(store: Store, device: Device, last: int) -> tuple[list[str], list[str]]:
+    """Problems and notes about its farthest checkpoint, which may have come before the event that it names."""
+    try:
+        head = store.checkpoint(device.dev)
+    except MessageError as error:
+        return [f"its checkpoint cannot be read: {error}"], []
+    if head is None:
+        return [], []
+    if not is_signed_head(head, public_key(device.key)):
+        return [f"its checkpoint of {head.t} is not signed by this device's key"], []
+    if store.held_hash(device.dev, head.seq) not in {None, head.hash}:
+        return [f"its checkpoint of {head.t} names another event {head.seq} than is held"], []
+    if head.seq > last:
+        return [], [f"its checkpoint of {head.t} speaks of {head.seq} events: {head.seq - last} are not here yet"]
+    return [], []

@@ -23,6 +23,8 @@ from wire.topics import Address, Topic, parse
 
 log = logging.getLogger(__name__)
 
+LOGGED = 1000
+"""How many kinds of misfit are told in the log, each once; more are only counted."""
 EVIDENCE = 1024
 """Bytes kept of a message that is too large to be one."""
 
@@ -56,7 +58,7 @@ class Intake:
         self._key = key
         self._district = district
         self._now = now
-        self._logged: set[tuple[Misfit, str | None]] = set()
+        self._logged: set[tuple[Misfit, str]] = set()
 
     def take(self, topic: str, raw: bytes) -> Receipt | None:
         """Keep what can be kept of a message, commit, and return the receipt to send; None: none is due.
@@ -164,14 +166,20 @@ class Intake:
         self._store.remember(device.dev, topic, self._t(), raw)
 
     def _check_head(self, device: Device, raw: bytes, head: Head) -> None:
-        """A checkpoint that names another event than the one we hold shows a second journal of the same device."""
+        """A checkpoint that names another event than is known shows a second journal of the same device.
+
+        Of those that fit, the farthest is remembered: an older one that comes again must not hide a loss.
+        """
         self._check_sender(head.dev, device)
         if not is_signed_head(head, public_key(device.key)):
             raise Rejected(Misfit.FORGED, f"the checkpoint at {head.seq} is not signed by this device's key", head.seq)
-        held = self._store.held_hash(device.dev, head.seq)
-        if held is not None and held != head.hash:
+        if self._store.held_hash(device.dev, head.seq) not in {None, head.hash}:
             raise Rejected(Misfit.FORK, f"the checkpoint names another event {head.seq} than is held", head.seq)
-        self._remember(device, Topic.HEAD, raw, head)
+        farthest = self._store.checkpoint(device.dev)
+        if farthest is not None and farthest.seq == head.seq and farthest.hash != head.hash:
+            raise Rejected(Misfit.FORK, f"the checkpoint names another event {head.seq} than one before", head.seq)
+        if farthest is None or farthest.seq <= head.seq:
+            self._remember(device, Topic.HEAD, raw, head)
 
     def _check_sender(self, dev: str, device: Device) -> None:
         if dev != device.dev:
@@ -179,8 +187,8 @@ class Intake:
 
     def _quarantine(self, rejected: Rejected, device: Device | None, topic: str, raw: bytes) -> None:
         dev = device.dev if device else None
-        if (rejected.reason, dev) not in self._logged:
-            self._logged.add((rejected.reason, dev))
+        if (rejected.reason, dev or topic) not in self._logged and len(self._logged) < LOGGED:
+            self._logged.add((rejected.reason, dev or topic))
             log.warning("%s: %s: %s; more of this kind is only counted", dev or topic, rejected.reason, rejected)
         t = self._t()
         kept = raw if len(raw) <= LARGEST_MESSAGE else raw[:EVIDENCE]

@@ -17,12 +17,14 @@ from pathlib import Path
 
 from district.errors import StoreError
 from wire.attendance import Event, decode, encode
-from wire.chain import GENESIS
+from wire.chain import GENESIS, Head
 from wire.topics import Topic
 
 FILE = "district.db"
-QUARANTINE_LIMIT = 10_000
-"""Messages kept as evidence; past it the counters of those already there still rise. At most 0.7 GB."""
+QUARANTINE_LIMIT = 1_000
+"""Messages kept as evidence of one reason and one device, the oldest; all that are of no known device count as one. So
+neither a noisy device nor rubbish crowds out a fork. Past it the counters of those already there still rise. At most
+64 MB each."""
 PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("journal_mode", "wal"),
     ("synchronous", 2),
@@ -109,14 +111,14 @@ class Store:
         """Trust a device from now on.
 
         Raises:
-            StoreError: it is known already, by another key.
+            StoreError: events came from it under another key.
         """
         known = self.device(device.dev)
-        if known is not None and known.key != device.key:
-            raise StoreError(f"{device.dev} is enrolled already, with the key {known.key}")
+        if known is not None and known.key != device.key and self.head(device.dev).seq:
+            raise StoreError(f"{device.dev} has sent events under the key {known.key}")
         self._connection.execute(
             "INSERT INTO device (dev, key, unit, enrolled_t) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (dev) DO UPDATE SET unit = excluded.unit",
+            " ON CONFLICT (dev) DO UPDATE SET unit = excluded.unit, key = excluded.key",
             (device.dev, device.key, device.unit, device.enrolled_t),
         )
 
@@ -191,7 +193,7 @@ class Store:
         known = self._connection.execute(
             "UPDATE quarantine SET times = times + 1, last_t = ? WHERE digest = ?", (item.last_t, digest)
         )
-        if known.rowcount or self._quarantine_size() >= QUARANTINE_LIMIT:
+        if known.rowcount or self._kept(item) >= QUARANTINE_LIMIT:
             return
         self._connection.execute(
             "INSERT INTO quarantine (digest, reason, dev, seq, detail, topic, first_t, last_t, raw)"
@@ -208,8 +210,10 @@ class Store:
         )
         return [Quarantined(Misfit(reason), *rest) for reason, *rest in rows]
 
-    def _quarantine_size(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+    def _kept(self, like: Quarantined) -> int:
+        """How many of the same device and reason there are."""
+        same = "SELECT count(*) FROM quarantine WHERE dev IS ? AND reason = ?"
+        return int(self._connection.execute(same, (like.dev, like.reason)).fetchone()[0])
 
     # ---- conditions
 
@@ -225,6 +229,15 @@ class Store:
             "SELECT message FROM condition WHERE dev = ? AND topic = ?", (dev, topic.value)
         ).fetchone()
         return bytes(row[0]) if row else None
+
+    def checkpoint(self, dev: str) -> Head | None:
+        """The device's farthest checkpoint; None: there was none.
+
+        Raises:
+            MessageError: what is stored is not one.
+        """
+        raw = self.condition(dev, Topic.HEAD)
+        return decode(raw, Head) if raw else None
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,23 +19,25 @@ import msgspec
 
 from kiosk import config
 from kiosk.app import run
+from kiosk.bench import fingers, match, pad, search
 from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
-from kiosk.enrolment import Applicant, enrol_person
+from kiosk.enrolment import Applicant, enrol_person, enrolled, erase_person
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
-from kiosk.recognition.manifest import Manifest, rows, verify
+from kiosk.recognition.manifest import FileState, Manifest, WrongHashError, rows, verify
 from kiosk.sim.morning import play
 from kiosk.storage.database import JournalBrokenError
 from kiosk.storage.journal import opened_journal_file, verify_file
 from kiosk.terminal import Terminal
 from kiosk.trace import Album, print_changes
+from kiosk.worker import Bell
 from wire.attendance import encode
 from wire.chain import public_key
 
 OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
-CONSENT = "has consented"
+FINGERS = "1 right thumb, 2 right index … 5 right little finger, 6 left thumb … 10 left little finger"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,9 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JournalBrokenError as error:
         print(f"kiosk: {error}", file=sys.stderr)
         return NOT_IN_ORDER
+    except WrongHashError as error:
+        print(f"kiosk: {error}", file=sys.stderr)
+        return NOT_IN_ORDER
     except KioskError as error:
         print(f"kiosk: {error}", file=sys.stderr)
         return UNUSABLE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has had enough
+        return OK
     return code
 
 
@@ -85,9 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     enrolling.add_argument("--pid", required=True, help="the person's opaque number, the same at every terminal")
     enrolling.add_argument("--name", required=True, help="as the screen shall greet them")
     enrolling.add_argument("--pictures", type=Path, nargs="+", default=(), metavar="FILE", help="of the face alone")
-    enrolling.add_argument("--finger", type=int, choices=range(1, 11), help="1 right thumb … 10 left little finger")
-    enrolling.add_argument("--consent", action="store_true", required=True, help=f"the person {CONSENT}")
+    enrolling.add_argument(
+        "--fingers", type=int, nargs="+", choices=range(1, 11), default=(), metavar="1-10", help=FINGERS
+    )
+    enrolling.add_argument("--consent", action="store_true", required=True, help="the person has consented")
     enrolling.set_defaults(command=_enrol)
+
+    people = commands.add_parser("people", help="who is enrolled here").add_subparsers(required=True, metavar="COMMAND")
+    listing = people.add_parser("list", parents=[configured, printed], help="who is enrolled, with what, since when")
+    listing.set_defaults(command=_people_list)
+    erasing = people.add_parser("erase", parents=[configured], help="destroy all that is kept of a person but events")
+    erasing.add_argument("pid")
+    erasing.set_defaults(command=_people_erase)
 
     key = commands.add_parser("key", parents=[configured], help="print the public key that the district must know")
     key.set_defaults(command=_key)
@@ -126,13 +142,38 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], pr
     cost = bench.add_parser("latency", parents=[printed], help="what recognising a 640x480 frame costs on one thread")
     cost.add_argument("--frames", type=Path, required=True, metavar="DIR", help="pictures, at any depth")
     cost.set_defaults(command=_bench_latency)
+    matching = bench.add_parser("match", parents=[printed], help="how often a search of faces errs")
+    matching.add_argument("--faces", type=Path, required=True, metavar="DIR", help="DIR/<person>/*.jpg, as LFW")
+    matching.set_defaults(command=_bench_match)
+    attacks = bench.add_parser("pad", parents=[printed], help="how often passive liveness errs")
+    attacks.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="bonafide/… and attack_<kind>/… below it, at any depth"
+    )
+    attacks.add_argument("--visit", type=_count, default=1, metavar="K", help="decide by K frames in a row")
+    attacks.set_defaults(command=_bench_pad)
+    pressing = bench.add_parser("fingers", parents=[printed], help="how often a search of fingers errs (some minutes)")
+    pressing.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="<person>_<finger>_<impression>.bmp, as FCJ2020"
+    )
+    pressing.set_defaults(command=_bench_fingers)
+    searching = bench.add_parser("search", parents=[printed], help="what an exact search costs, and that it is exact")
+    searching.add_argument("--people", type=_count, required=True, metavar="N", help="made up, one template each")
+    searching.set_defaults(command=_bench_search)
+
+
+def _count(text: str) -> int:
+    """A whole number from 1; argparse says what is wrong with any other."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: expected 1 or more")
+    return number
 
 
 def _run(options: argparse.Namespace) -> int:
     terminal = Terminal.of(config.load(options.config))
-    stop = threading.Event()
+    stop = Bell()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.ring())
     run(
         terminal,
         stop,
@@ -161,9 +202,27 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _enrol(options: argparse.Namespace) -> int:
-    applicant = Applicant(Person(options.pid, options.name), options.pictures, options.finger)
+    applicant = Applicant(Person(options.pid, options.name), options.pictures, options.fingers)
     enrol_person(Terminal.of(config.load(options.config)), applicant, lambda line: print(line, flush=True))
     return OK
+
+
+def _people_list(options: argparse.Namespace) -> int:
+    found = enrolled(Terminal.of(config.load(options.config)))
+    if options.json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        for each in found:
+            print(f"{each.pid:20}  {each.faces} face, {len(each.fingers)} fingers  since {each.consent}  {each.name}")
+    return OK
+
+
+def _people_erase(options: argparse.Namespace) -> int:
+    if erase_person(Terminal.of(config.load(options.config)), options.pid):
+        print(f"erased {options.pid}: the key to name, face and fingers is destroyed; events stay, under the number")
+        return OK
+    print(f"kiosk: nobody is enrolled as {options.pid}", file=sys.stderr)
+    return NOT_IN_ORDER
 
 
 def _key(options: argparse.Namespace) -> int:
@@ -210,13 +269,38 @@ def _models_fetch(options: argparse.Namespace) -> int:
 def _models_verify(_options: argparse.Namespace) -> int:
     manifest = Manifest.load()
     verify(manifest)
-    print(f"{len(manifest.models)} models in the manifest; all that are there verify")
+    absent = [row.name for row in rows(manifest) if row.state is FileState.ABSENT]
+    print(f"{len(manifest.models) - len(absent)} models verify" + (f"; absent: {', '.join(absent)}" if absent else ""))
     return OK
 
 
 def _bench_latency(options: argparse.Namespace) -> int:
     measured = msgspec.to_builtins(latency(options.frames))
     print(json.dumps(measured) if options.json else "\n".join(f"{name}: {value}" for name, value in measured.items()))
+    return OK
+
+
+def _bench_match(options: argparse.Namespace) -> int:
+    measured = match.match(options.faces)
+    print(msgspec.json.encode(measured.errors).decode() if options.json else match.described(measured))
+    return OK
+
+
+def _bench_pad(options: argparse.Namespace) -> int:
+    (measured,) = pad.pad(options.data, [options.visit])
+    print(msgspec.json.encode(measured.errors).decode() if options.json else pad.described([measured]))
+    return OK
+
+
+def _bench_fingers(options: argparse.Namespace) -> int:
+    measured = fingers.fingers(options.data)
+    print(msgspec.json.encode(measured.errors).decode() if options.json else fingers.described(measured))
+    return OK
+
+
+def _bench_search(options: argparse.Namespace) -> int:
+    measured = search.search(options.people)
+    print(msgspec.json.encode(measured).decode() if options.json else search.described([measured]))
     return OK
 
 

@@ -6,7 +6,6 @@ that have come, lets the core decide, hands out what the core wants done, draws,
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,8 @@ from kiosk.core.biometrics import Modality
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import AskTurn, Command, Message, Record, StopTurn, Tick, UseReferences
 from kiosk.core.ports import Clock, Frame
-from kiosk.core.session import Idle, Phase, State, step
+from kiosk.core.session import step
+from kiosk.core.state import Phase, State
 from kiosk.display.renderer import Renderer
 from kiosk.display.screens import view
 from kiosk.display.style import Look
@@ -29,11 +29,12 @@ from kiosk.display.texts import load as load_texts
 from kiosk.recognition.pipeline import RecognitionWorker
 from kiosk.sensors.camera import CameraWorker
 from kiosk.sensors.fingerprint import FingerprintWorker
+from kiosk.storage.database import locked_folder
 from kiosk.storage.worker import StorageWorker
 from kiosk.terminal import Terminal
 from kiosk.trace import Album
 from kiosk.uplink.mqtt import Uplink
-from kiosk.worker import Inbox, Latest, Worker
+from kiosk.worker import Bell, Inbox, Latest, Worker
 from wire.attendance import Moment
 from wire.condition import Birth
 
@@ -58,8 +59,8 @@ class Parts:
     workers: tuple[Worker, ...]
 
     def beats(self) -> Mapping[str, int]:
-        """How often each worker has turned."""
-        return {worker.name: worker.beats for worker in self.workers}
+        """How often each worker that must not hang has turned."""
+        return {worker.name: worker.beats for worker in self.workers if worker.is_vital}
 
 
 @contextmanager
@@ -91,13 +92,13 @@ def assembled(terminal: Terminal) -> Iterator[Parts]:
 
 def run(
     terminal: Terminal,
-    stop: threading.Event,
+    stop: Bell,
     *,
     headless: bool = False,
     watch: Watch | None = None,
     album: Album | None = None,
 ) -> None:
-    """Run the kiosk until `stop` is set or its window is closed.
+    """Run the kiosk until `stop` is rung or its window is closed.
 
     Args:
         headless: draw without a display.
@@ -105,17 +106,21 @@ def run(
         album: keeps a picture of every phase.
 
     Raises:
+        FolderInUseError: another process has this terminal's data folder: it is running already.
         KioskError: the screen cannot be opened; all else is a fault that is shown and tried again.
     """
+    with locked_folder(terminal.settings.storage.directory):
+        pass  # nobody has it; two of one name would throw each other off the broker
     with ExitStack() as stack:
         renderer = Renderer(terminal.settings.display, headless=headless)
         stack.callback(renderer.close)
         loop = MainLoop(terminal.settings, stack.enter_context(assembled(terminal)), renderer, watch)
-        while not stop.is_set() and not renderer.quit_asked:
+        stopped = False
+        while not stopped and not renderer.quit_asked:
             began_s = time.monotonic()
             loop.turn()
             _keep_picture(album, loop.state.phase, renderer)
-            stop.wait(max(0.0, FRAME_S - (time.monotonic() - began_s)))
+            stopped = stop.wait(max(0.0, FRAME_S - (time.monotonic() - began_s)))
 
 
 def _keep_picture(album: Album | None, phase: Phase, renderer: Renderer) -> None:
@@ -147,7 +152,7 @@ class MainLoop:
         scene = view(self.state, now, self._policy, self._texts, self._look)
         self._renderer.draw(scene, None if frame is None else frame.picture)
         self._watchdog.feed(self._parts.beats(), now.mono_ms)
-        if not self._is_ready and isinstance(self.state.phase, Idle):
+        if not self._is_ready and self.state.loaded:
             self._is_ready = True
             self._watchdog.ready()
 

@@ -13,10 +13,12 @@ from kiosk.core.biometrics import Modality
 from kiosk.core.faults import FAULTS, FaultCode, KioskError
 from kiosk.recognition.manifest import FileState, Manifest, rows
 from kiosk.sensors.fingerprint_reader import open_reader
+from kiosk.storage.database import FolderInUseError
 from kiosk.storage.store import opened_store
 from kiosk.terminal import Terminal
 
 BROKER_S = 5.0
+STOP_FIRST = "The terminal is running: stop it first, to have its journal and devices checked."
 LEAST_FREE_BYTES = 1_000_000_000
 """A million events take about 700 MB (REQUIREMENTS: one million events kept)."""
 
@@ -36,25 +38,29 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def findings(terminal: Terminal) -> list[Finding]:
-    """Try everything; a failure ends one check and no other."""
+    """Try everything; a failure ends one check and no other. A running terminal's own devices are left to it."""
     modalities = terminal.settings.modalities()
+    journal = _tried(terminal, "journal", FaultCode.JOURNAL, _journal)
     checks: list[tuple[str, FaultCode, Callable[[Terminal], str]]] = [
-        ("journal", FaultCode.JOURNAL, _journal),
         ("disk", FaultCode.JOURNAL, _disk),
         ("clock", FaultCode.CLOCK, _clock),
     ]
     if Modality.FACE in modalities:
-        checks += [("models", FaultCode.MODELS, _models), ("camera", FaultCode.CAMERA, _camera)]
-    if Modality.FINGER in modalities:
+        checks.append(("models", FaultCode.MODELS, _models))
+    if Modality.FACE in modalities and journal.remedy != STOP_FIRST:
+        checks.append(("camera", FaultCode.CAMERA, _camera))
+    if Modality.FINGER in modalities and journal.remedy != STOP_FIRST:
         checks.append(("reader", FaultCode.READER, _reader))
     if terminal.settings.uplink.host:
         checks.append(("broker", FaultCode.UPLINK, _broker))
-    return [_tried(terminal, *check) for check in checks]
+    return [journal, *(_tried(terminal, *check) for check in checks)]
 
 
 def _tried(terminal: Terminal, name: str, fault: FaultCode, check: Callable[[Terminal], str]) -> Finding:
     try:
         return Finding(name, passed=True, detail=check(terminal))
+    except FolderInUseError as error:
+        return Finding(name, passed=False, detail=str(error), remedy=STOP_FIRST)
     except (KioskError, OSError) as error:
         code = (error.fault if isinstance(error, KioskError) else None) or fault
         return Finding(name, passed=False, detail=str(error), remedy=FAULTS[code].remedy)

@@ -21,9 +21,25 @@ from msgspec import Meta
 from kiosk.core.biometrics import Liveness, Modality, Policy
 from kiosk.core.faults import KioskError
 from kiosk.core.schedule import DayRule, Schedule
+from wire.chain import public_key
 
-Identifier = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
+Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 """It becomes a level of MQTT topics and the CN of a certificate."""
+
+
+WORDS = {
+    "`int`": "whole number",
+    "`float`": "number",
+    "`bool`": "true or false",
+    "`array`": "list",
+    "`object`": "table",
+    "`str` matching regex '^[a-z0-9-]{1,32}\\\\Z'": "1 to 32 of a-z, 0-9 and '-'",
+    "`str`": "text in quotes",
+    "Invalid RFC3339 encoded time": "expected a time without quotes, e.g. 07:30:00",
+    "Invalid RFC3339 encoded date": "expected a date without quotes, e.g. 2027-02-08",
+}
+"""msgspec's words, and a technician's."""
 
 
 class ConfigError(KioskError):
@@ -78,8 +94,12 @@ class HoursSettings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.arrival is None) != (self.departure is None):
             raise ValueError("expected both arrival and departure, or neither on a day off")
+        if any(at is not None and at.tzinfo is not None for at in (self.arrival, self.departure)):
+            raise ValueError("expected local times without Z or offset: the zone is the schedule's")
         if self.arrival and self.departure and self.arrival >= self.departure:
             raise ValueError("expected arrival before departure")
+        if self.first > self.last:
+            raise ValueError("expected first not after last")
 
     def to_rule(self) -> DayRule:
         """What the core reads the clock by."""
@@ -111,7 +131,7 @@ class StorageSettings(Section, frozen=True, kw_only=True):
 class CameraSettings(Section, frozen=True, kw_only=True):
     """The camera."""
 
-    source: Annotated[str, Meta(pattern="^(picamera2|none|usb:[0-9]+|(sim|film):.+)$")] = "picamera2"
+    source: Annotated[str, Meta(pattern=r"^(picamera2|none|usb:[0-9]+|(sim|film):.+)\Z")] = "picamera2"
     """`usb:N` is /dev/videoN; `sim:FILE` a simulated camera's shared pictures; `film:FILE` plays a film."""
     frame_rate_hz: Annotated[int, Meta(ge=5, le=60)] = 15
     """15: recognition uses about ten frames a second on a Pi 4, and exposure may then last 66 ms in a dim hall."""
@@ -137,7 +157,7 @@ class DisplaySettings(Section, frozen=True, kw_only=True):
     height_px: Annotated[int, Meta(ge=480, le=1200)] = 600
     language: Language = Language.INDONESIAN
     fullscreen: bool = True
-    office: Annotated[str, Meta(max_length=60)] = ""
+    office: Annotated[str, Meta(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
     """The office's name as people read it."""
 
 
@@ -152,7 +172,7 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
     """The authority that signed the broker's certificate; without it the connection is not encrypted."""
     certificate_file: Path | None = None
     key_file: Path | None = None
-    district_key: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    district_key: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     """The district's Ed25519 public key; only receipts signed by it count."""
     window: Annotated[int, Meta(ge=1, le=1000)] = 20
     """Messages on their way at once."""
@@ -162,12 +182,18 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.host and not self.district_key:
             raise ValueError("district_key: expected where there is a host, or no receipt counts")
+        if self.district_key:
+            public_key(self.district_key)
+        if self.host not in LOOPBACK and self.ca_file is None:
+            raise ValueError(
+                "ca_file: expected, or events travel in the clear; only a broker on this machine needs none"
+            )
 
 
 class ClockSettings(Section, frozen=True, kw_only=True):
     """Where the time comes from."""
 
-    source: Annotated[str, Meta(pattern="^(system|sim:.+)$")] = "system"
+    source: Annotated[str, Meta(pattern=r"^(system|sim:.+)\Z")] = "system"
     """`sim:FILE` is a clock that a demonstration turns."""
 
 
@@ -217,8 +243,9 @@ class Settings(Section, frozen=True, kw_only=True):
         return Policy(schedule=schedule, modalities=self.modalities(), **msgspec.structs.asdict(self.policy))
 
     def digest(self) -> str:
-        """Which rules were in force: 16 hexadecimal digits over schedule and policy, for every event's `cfg`."""
-        return hashlib.sha256(msgspec.json.encode((self.schedule, self.policy))).hexdigest()[:16]
+        """Which rules were in force: 16 hexadecimal digits over all that judges a tap, for every event's `cfg`."""
+        judges = (self.schedule, self.policy, self.fingerprint.security_level, sorted(self.modalities()))
+        return hashlib.sha256(msgspec.json.encode(judges)).hexdigest()[:16]
 
 
 def load(path: Path) -> Settings:
@@ -231,11 +258,11 @@ def load(path: Path) -> Settings:
         tables = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
 
     def path_in_file(kind: type, value: object) -> Path:
-        if kind is not Path or not isinstance(value, str):
+        if kind is not Path or not isinstance(value, str) or "\0" in value:
             raise ValueError(f"expected a {kind.__name__.lower()} in quotes")
         return path.parent / value
 
@@ -254,7 +281,9 @@ def _placed(complaint: str, tables: dict[str, Any]) -> str:
         value = value[int(key) if isinstance(value, list) else key]
     if rule.startswith("Invalid enum value"):
         rule = f"expected one of {', '.join(_choices(keys))}"
-    rule = (rule[:1].lower() + rule[1:]).replace("`int`", "whole number").replace("`float`", "number")
+    for found, word in WORDS.items():
+        rule = rule.replace(found, word)
+    rule = rule[:1].lower() + rule[1:]
     place = f"[{keys[0]}]" if keys else ""
     return f"{place} {'.'.join(keys[1:])} = {value!r}: {rule}" if keys[1:] else f"{place}: {rule}".lstrip(": ")
 

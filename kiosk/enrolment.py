@@ -5,31 +5,42 @@ Nothing is kept unless everything asked for succeeded, and nobody is enrolled wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 
 from kiosk.core.biometrics import FaceReference, FingerReference, Person, References
 from kiosk.core.faults import KioskError
-from kiosk.recognition.enrolment import enrol_faces
+from kiosk.recognition.enrolment import UnfitPictureError, enrol_faces
 from kiosk.recognition.gallery import Gallery, duplicates
 from kiosk.recognition.models import open_models
 from kiosk.sensors.fingerprint import Enrolled, EnrolStep, enrol
 from kiosk.sensors.fingerprint_library import Library
-from kiosk.sensors.fingerprint_reader import open_reader
+from kiosk.sensors.fingerprint_reader import Reader, open_reader
 from kiosk.storage.store import Store, opened_store
 from kiosk.terminal import Terminal
 from wire.attendance import Entry, EventType
 
+PID = re.compile(r"[A-Za-z0-9._-]{1,40}")
+LONGEST_NAME = 80
 ENROLLED = "enrolled"
-REFUSED = "enrolment_refused"
+DUPLICATE = "enrolment_duplicate"
+
+
+ERASED = "erased"
 
 
 class EnrolmentError(KioskError):
     """The person was not enrolled; the message says why and what to do."""
+
+
+class DuplicateError(EnrolmentError):
+    """The face or the finger is enrolled as another person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +49,9 @@ class Applicant:
 
     person: Person
     pictures: Sequence[Path] = ()
-    """Of the face, each with nobody else on it."""
-    finger: int | None = None
-    """1 to 10, right thumb to left little finger (ISO/IEC 19794-2); None: no finger is taken."""
+    """Of the face, each with nobody else on it; they take the place of those enrolled before."""
+    fingers: Sequence[int] = ()
+    """Each 1 to 10, right thumb to left little finger (ISO/IEC 19794-2); the others stay as they are."""
 
 
 def enrol_person(terminal: Terminal, applicant: Applicant, say: Callable[[str], None]) -> None:
@@ -50,36 +61,104 @@ def enrol_person(terminal: Terminal, applicant: Applicant, say: Callable[[str], 
         say: told what the person is to do now, and what was done.
 
     Raises:
-        EnrolmentError: a picture cannot be read, the finger was not taken, or face or finger is another person's.
-        KioskError: a picture has a flaw, or a device or the disk failed.
+        DuplicateError: face or finger is another person's; that is on record.
+        EnrolmentError: a picture cannot be used, or a finger was not taken.
+        KioskError: a device or the disk failed.
     """
-    if not applicant.pictures and applicant.finger is None:
-        raise EnrolmentError("nothing to enrol: give pictures of the face, a finger, or both")
+    _check_names(applicant.person)
+    if not applicant.pictures and not applicant.fingers:
+        raise EnrolmentError("nothing to enrol: give pictures of the face, fingers, or both")
     with opened_store(terminal.owner()) as store:
+        known = store.people.references()
         try:
-            references = References(
-                _faces(terminal, applicant, store.people.references()),
-                _fingers(terminal, applicant, store.people.references(), say),
-            )
-        except EnrolmentError:
-            _audit(terminal, store, applicant.person.pid, REFUSED)
+            taken = References(_faces(terminal, applicant, known), _fingers(terminal, applicant, known, say))
+        except DuplicateError:
+            _audit(terminal, store, applicant.person.pid, DUPLICATE)
             raise
+        references = _merged(_of(applicant.person, known), taken)
         store.people.enrol(applicant.person, references, terminal.clock.read().t)
         store.roster_changed()
         _audit(terminal, store, applicant.person.pid, ENROLLED)
     say(f"enrolled {applicant.person.pid}: {len(references.faces)} face, {len(references.fingers)} finger references")
 
 
+class Enrolment(msgspec.Struct, frozen=True):
+    """What is held of a person."""
+
+    pid: str
+    name: str
+    faces: int
+    fingers: tuple[int, ...]
+    consent: str
+    """When they agreed, RFC 3339."""
+
+
+def enrolled(terminal: Terminal) -> list[Enrolment]:
+    """Return everybody who is enrolled, and with what.
+
+    Raises:
+        StorageError: the people cannot be read, or the terminal is running.
+    """
+    with opened_store(terminal.owner()) as store:
+        known, consents = store.people.references(), store.people.consents()
+        return [
+            Enrolment(each.pid, each.name, len(own.faces), tuple(finger.finger for finger in own.fingers), since)
+            for each in store.people.people()
+            for own, since in [(_of(each, known), consents[each.pid])]
+        ]
+
+
+def erase_person(terminal: Terminal, pid: str) -> bool:
+    """Destroy the key to a person's name and references, on record; return whether there was one.
+
+    Raises:
+        StorageError: the people cannot be written, or the terminal is running.
+    """
+    with opened_store(terminal.owner()) as store:
+        if not store.people.erase(pid):
+            return False
+        store.roster_changed()
+        _audit(terminal, store, pid, ERASED)
+        return True
+
+
+def _check_names(person: Person) -> None:
+    """What is on the screen for a second must be there, and fit."""
+    if not PID.fullmatch(person.pid):
+        raise EnrolmentError(f"pid = {person.pid!r}: expected 1 to 40 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    shown = person.name.strip()
+    if not shown.isprintable() or not any(letter.isalnum() for letter in shown) or len(shown) > LONGEST_NAME:
+        raise EnrolmentError(f"name = {person.name!r}: expected 1 to {LONGEST_NAME} printable letters")
+
+
+def _of(person: Person, known: References) -> References:
+    return References(
+        tuple(each for each in known.faces if each.pid == person.pid),
+        tuple(each for each in known.fingers if each.pid == person.pid),
+    )
+
+
+def _merged(before: References, taken: References) -> References:
+    """What was enrolled before, except where something new takes its place."""
+    anew = {each.finger for each in taken.fingers}
+    kept = tuple(each for each in before.fingers if each.finger not in anew)
+    return References(taken.faces or before.faces, (*kept, *taken.fingers))
+
+
 def _faces(terminal: Terminal, applicant: Applicant, known: References) -> tuple[FaceReference, ...]:
     if not applicant.pictures:
         return ()
     models = open_models(terminal.models_folder)
-    references = enrol_faces(models, applicant.person.pid, [_picture(path) for path in applicant.pictures])
+    pictures = [_picture(path) for path in applicant.pictures]
+    try:
+        references = enrol_faces(models, applicant.person.pid, pictures)
+    except UnfitPictureError as error:
+        raise EnrolmentError(f"{applicant.pictures[error.number - 1]}: {error}") from error
     templates = [np.frombuffer(each.template, "<f4") for each in references]
     threshold = terminal.settings.policy.face_threshold
     others = duplicates(Gallery(known.faces), templates, applicant.person.pid, threshold)
     if others:
-        raise EnrolmentError(f"this face is enrolled as {others[0].pid}: compare the two people before going on")
+        raise DuplicateError(f"this face is enrolled as {others[0].pid}: compare the two people before going on")
     return references
 
 
@@ -93,20 +172,26 @@ def _picture(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def _fingers(
     terminal: Terminal, applicant: Applicant, known: References, say: Callable[[str], None]
 ) -> tuple[FingerReference, ...]:
-    if applicant.finger is None:
+    if not applicant.fingers:
         return ()
     with open_reader(terminal.settings.fingerprint) as reader:
         library = Library(reader)
         library.expect(known.fingers)
         while library.advance():
             pass
-        outcome = enrol(reader, lambda step: say(_INSTRUCTIONS[step]))
-        if not isinstance(outcome, Enrolled):
-            raise EnrolmentError(f"the finger was not taken ({outcome.why}): try again, or another finger")
-        other = library.candidate(reader.search())
-        if other is not None and other.pid != applicant.person.pid:
-            raise EnrolmentError(f"this finger is enrolled as {other.pid}: compare the two people before going on")
-    return (FingerReference(applicant.person.pid, applicant.finger, outcome.template),)
+        return tuple(_finger(reader, library, applicant.person.pid, finger, say) for finger in applicant.fingers)
+
+
+def _finger(reader: Reader, library: Library, pid: str, finger: int, say: Callable[[str], None]) -> FingerReference:
+    say(f"finger {finger}")
+    outcome = enrol(reader, lambda step: say(_INSTRUCTIONS[step]))
+    if not isinstance(outcome, Enrolled):
+        raise EnrolmentError(f"finger {finger} was not taken ({outcome.why}): try again, or another finger")
+    other = library.candidate(reader.search())
+    if other is not None and other.pid != pid:
+        raise DuplicateError(f"finger {finger} is enrolled as {other.pid}'s: compare the two people before going on")
+    say("lift the finger")
+    return FingerReference(pid, finger, outcome.template)
 
 
 _INSTRUCTIONS = {

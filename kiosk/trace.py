@@ -11,9 +11,14 @@ from typing import Any
 
 import msgspec
 
+from kiosk.core.faults import KioskError
 from kiosk.core.messages import Command, Record
-from kiosk.core.session import Phase, State
+from kiosk.core.state import Phase, State
 from wire.attendance import Moment
+
+
+class TraceError(KioskError):
+    """What the kiosk does cannot be kept."""
 
 
 def print_changes(state: State, commands: list[Command], now: Moment) -> None:
@@ -39,10 +44,17 @@ class Album:
     """Pictures of the phases, numbered in the order in which they were passed."""
 
     def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            TraceError: the folder cannot be made.
+        """
         self._folder = folder
         self._count = 0
         self._last: str | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TraceError(f"{folder}: no pictures can be kept there: {error.strerror}") from error
 
     def next_path(self, phase: Phase) -> Path | None:
         """Where to keep a picture of this phase; None: it is kept already."""

@@ -7,12 +7,15 @@ tried again after 0.5 … 30 s; `except Exception` stands here and nowhere else,
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import select
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from kiosk.core.faults import FaultCode, KioskError
 from kiosk.core.messages import FaultCleared, FaultRaised, Message
@@ -73,12 +76,36 @@ class Latest(Generic[T]):
             return self._value
 
 
+class Bell:
+    """Rung from anywhere, heard by whoever waits. Unlike an `Event` it may be rung in a signal handler.
+
+    A handler runs in the middle of whatever the main thread does, which may be waiting for this very bell; an event
+    would then want its own lock twice. This is one of the kernel's counters (eventfd(2)), and has none.
+    """
+
+    def __init__(self) -> None:
+        self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._counter)
+
+    def ring(self) -> None:
+        """Wake whoever waits, now or later."""
+        os.eventfd_write(self._counter, 1)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has rung, or does within the time; it goes on ringing."""
+        return bool(select.select([self._counter], [], [], timeout_s)[0])
+
+
 class Worker(ABC):
     """A thread that owns one device.
 
     `opened` is entered on the worker's own thread; `turn` is then called until `stop`, and must come back within about
-    a second. `beats` rises with every turn, so that a watchdog sees a worker that hangs.
+    a second. `beats` rises with every turn, so that a watchdog sees a worker that hangs; one that waits for something
+    outside, which no timeout bounds, says so with `is_vital`.
     """
+
+    is_vital: ClassVar[bool] = True
+    """Whether its silence means that the kiosk itself hangs."""
 
     def __init__(self, name: str, fault: FaultCode, post: Callable[[Message], None]) -> None:
         """

@@ -56,6 +56,10 @@ class Seen:
         """Wait until this has been seen."""
         self.wait(lambda items: item in items)
 
+    def wait_for_count(self, count: int) -> None:
+        """Wait until so many have been seen."""
+        self.wait(lambda items: len(items) >= count)
+
 
 class Post(Seen):
     """An inbox that remembers."""
@@ -106,15 +110,17 @@ class Listener:
 
 
 class WatchedIntake(Intake):
-    """Tells after each message how far the chain goes."""
+    """Tells how large each message is, and after it how far the chain goes."""
 
-    def __init__(self, store: Store, heads: Seen) -> None:
+    def __init__(self, store: Store, heads: Seen, sizes: Seen) -> None:
         super().__init__(store, DISTRICT_KEY, DISTRICT)
         self._watched = store
         self._heads = heads
+        self._sizes = sizes
 
     def take(self, topic: str, raw: bytes) -> Receipt | None:
         receipt = super().take(topic, raw)
+        self._sizes.add(len(raw))
         self._heads.add(self._watched.head(DEV).seq)
         return receipt
 
@@ -125,6 +131,7 @@ class RunningDistrict:
     def __init__(self, folder: Path, port: int, broker: BrokerSettings | None = None) -> None:
         self.folder = folder
         self.heads = Seen()
+        self.sizes = Seen()
         self._broker = broker or BrokerSettings(host=HOST, port=port)
         self._ready = threading.Event()
         self._ingest: Ingest | None = None
@@ -154,7 +161,7 @@ class RunningDistrict:
     def _run(self) -> None:
         with opened_store(self.folder) as store:
             trust(store)
-            self._ingest = Ingest(self._broker, DISTRICT, WatchedIntake(store, self.heads), self._ready.set)
+            self._ingest = Ingest(self._broker, DISTRICT, WatchedIntake(store, self.heads, self.sizes), self._ready.set)
             self._ingest.run()
 
 

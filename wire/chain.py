@@ -22,6 +22,15 @@ GENESIS = 64 * "0"
 EVENT_CONTEXT = b"hadir/v1/event\n"
 HEAD_CONTEXT = b"hadir/v1/head\n"
 RECEIPT_CONTEXT = b"hadir/v1/receipt\n"
+FIELD = 2**255 - 19
+"""RFC 8032, 5.1: the field that Ed25519's points have their coordinates in."""
+Y_BITS = 2**255 - 1
+"""A public key is y, and the sign of x in the highest bit."""
+ORDER_8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""y of the points of order 8; the others of these have FIELD - y."""
+SMALL_ORDER_Y = frozenset({0, 1, FIELD - 1, FIELD, FIELD + 1, ORDER_8_Y, FIELD - ORDER_8_Y})
+"""The y of all points of order 1, 2, 4 and 8, two of them in two spellings. A key of zeros, as somebody may leave in a
+file to be filled in later, is one: a signature of zeros verifies under it."""
 
 
 class ChainError(ValueError):
@@ -170,9 +179,13 @@ def public_key(hexadecimal: str) -> Ed25519PublicKey:
         ValueError: it is not that.
     """
     try:
-        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(hexadecimal))
+        raw = bytes.fromhex(hexadecimal)
+        key = Ed25519PublicKey.from_public_bytes(raw)
     except ValueError as error:
         raise ValueError(f"{hexadecimal!r} is not an Ed25519 public key of 64 hexadecimal digits") from error
+    if int.from_bytes(raw, "little") & Y_BITS in SMALL_ORDER_Y:
+        raise ValueError(f"{hexadecimal!r} is not an Ed25519 public key: anybody could sign under it")
+    return key
 
 
 def public_hex(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:

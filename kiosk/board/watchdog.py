@@ -1,16 +1,21 @@
-"""systemd's watchdog: told that the kiosk is ready, and that it lives, only while every worker's beats rise.
+"""systemd's watchdog: told that the kiosk is ready, and that it lives, only while the beats of its workers rise.
 
-A worker that hangs stops the feeding, and systemd restarts the kiosk. Without systemd nothing is sent.
+A worker that hangs stops the feeding, and systemd restarts the kiosk. Those that wait for something outside (a name
+server, a camera's driver) are not counted, or a dead network would restart a kiosk that serves people well. Without
+systemd nothing is sent; where systemd does not listen, nothing is lost but its attention.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
 
 PATIENCE_MS = 10_000
 """How long a worker may go without a beat: the longest turn is about a second, the longest SQLite wait five."""
+
+log = logging.getLogger(__name__)
 
 
 class Watchdog:
@@ -23,6 +28,7 @@ class Watchdog:
         """
         self._address = address or os.environ.get("NOTIFY_SOCKET", "")
         self._beats: dict[str, tuple[int, int]] = {}
+        self._unheard = False
         self._fed_ms = -PATIENCE_MS
 
     def ready(self) -> None:
@@ -47,7 +53,12 @@ class Watchdog:
     def _send(self, state: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as unix:
-            # A name that begins with @ is in the abstract namespace (sd_notify(3)).
-            unix.connect(self._address.replace("@", "\0", 1))
-            unix.send(state.encode())
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as unix:
+                # A name that begins with @ is in the abstract namespace (sd_notify(3)).
+                unix.connect(self._address.replace("@", "\0", 1))
+                unix.send(state.encode())
+        except OSError as error:
+            if not self._unheard:
+                log.warning("systemd does not listen on %s: %s", self._address, error.strerror)
+            self._unheard = True

@@ -62,7 +62,7 @@ class EventRecorded:
 
 @dataclass(frozen=True, slots=True)
 class PeopleLoaded:
-    """The roster, the references and the day's taps, as storage has them."""
+    """The roster, the references and recent taps, as storage has them."""
 
     people: tuple[Person, ...]
     taps: Mapping[str, tuple[Tap, ...]]
@@ -74,6 +74,13 @@ class PeopleLoaded:
 @dataclass(frozen=True, slots=True)
 class ModalityReady:
     """A modality's device is open and its references are in use."""
+
+    modality: Modality
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityBusy:
+    """A modality's device is open but cannot be used for a while, e.g. as it is filled anew."""
 
     modality: Modality
 
@@ -121,6 +128,7 @@ Message = (
     | EventRecorded
     | PeopleLoaded
     | ModalityReady
+    | ModalityBusy
     | FaultRaised
     | FaultCleared
     | UplinkChanged

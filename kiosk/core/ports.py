@@ -61,7 +61,7 @@ class Outbox(Protocol):
         """Ask for the events that follow `after_seq`, ascending, at most `limit`."""
 
     def acknowledge(self, receipt: Receipt) -> None:
-        """Pass on a receipt whose signature is the district's; whether it fits the journal is judged there."""
+        """Pass on what may be a receipt; its signature, and whether it fits the journal, are judged there."""
 
     def receipted(self, answer: Callable[[int], None]) -> None:
         """Ask up to which event the district has signed; 0: none yet."""

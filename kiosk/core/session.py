@@ -13,9 +13,7 @@ greeting to end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import assert_never
 
 from kiosk.core.biometrics import (
@@ -23,7 +21,6 @@ from kiosk.core.biometrics import (
     FingerProbe,
     Hint,
     Liveness,
-    Modality,
     Person,
     Policy,
     Turn,
@@ -41,6 +38,7 @@ from kiosk.core.messages import (
     FaultRaised,
     FingerSeen,
     Message,
+    ModalityBusy,
     ModalityReady,
     OutboxDepth,
     PeopleLoaded,
@@ -52,123 +50,31 @@ from kiosk.core.messages import (
     UplinkChanged,
     UseReferences,
 )
-from kiosk.core.schedule import Reading, Tap
+from kiosk.core.schedule import Tap
+from kiosk.core.state import (
+    Challenged,
+    Choosing,
+    Greeting,
+    Idle,
+    Looking,
+    OutOfService,
+    Phase,
+    Recording,
+    Refusing,
+    Starting,
+    State,
+)
 from wire.attendance import Act, Entry, EventType, Mode, Moment, Pad
-
-# ---- where a visit stands
-
-
-@dataclass(frozen=True, slots=True)
-class Starting:
-    """Devices are being opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Nobody is being attended to."""
-
-    since_ms: int = 0
-    """Frames from before this moment belong to the last visit."""
-    greeted: str | None = None
-    """Who was greeted last and may still stand there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looking:
-    """Somebody faces the camera."""
-
-    visit: int
-    until_ms: int
-    probes: tuple[FaceProbe, ...] = ()
-    hint: Hint | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Challenged:
-    """A known face is asked to turn."""
-
-    visit: int
-    accepted: Accepted
-    until_ms: int
-    turn: Turn | None = None
-    """None until recognition has drawn one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choosing:
-    """A known person is asked whether this is an arrival or a departure."""
-
-    visit: int
-    accepted: Accepted
-    person: Person
-    until_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The event is on its way to the disk."""
-
-    visit: int
-    person: Person
-    mode: Mode
-    reading: Reading
-    until_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """The event is on disk, and the person may know."""
-
-    person: Person
-    reading: Reading
-    t: datetime
-    """When the tap was made, UTC."""
-    since_ms: int
-    until_ms: int
-    repeated: bool = False
-    """It was recorded before, at `t`."""
-    left: bool = False
-    """They have stepped aside meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusing:
-    """Nothing was recorded, and the person is told why."""
-
-    reason: Reason
-    until_ms: int
-    hint: Hint | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfService:
-    """Nobody can be recorded."""
-
-
-Phase = Starting | Idle | Looking | Challenged | Choosing | Recording | Greeting | Refusing | OutOfService
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything that the kiosk knows between two messages."""
-
-    phase: Phase = field(default_factory=Starting)
-    visits: int = 0
-    """The number of the last visit that was begun."""
-    people: Mapping[str, Person] = field(default_factory=dict)
-    taps: Mapping[str, tuple[Tap, ...]] = field(default_factory=dict)
-    """Recent taps by person; the schedule picks out today's."""
-    loaded: bool = False
-    roster: str = ""
-    """Digest of the roster in force."""
-    ready: frozenset[Modality] = frozenset()
-    faults: frozenset[FaultCode] = frozenset()
-    connected: bool = False
-    outbox: int = 0
-
 
 Step = tuple[State, list[Command]]
 
+START_S = 5.0
+"""How long a kiosk waits for its second device: a reader that must be filled anew takes minutes."""
+LOOK_AGAIN_S = 4.0
+LONGEST_PAUSE_S = 600.0
+"""Somebody unknown who stays in view, or a portrait on the opposite wall, is looked at ever more seldom, up to this."""
+REMEMBERED_TAPS = 20
+"""A person's latest; today's are among them, and those of a night that began yesterday."""
 STARTED = "start"
 """`reason` of the audit event that every start of the program leaves, with the thresholds in force."""
 
@@ -195,11 +101,13 @@ def step(state: State, message: Message, now: Moment, policy: Policy) -> Step:
 
 
 def _with_condition(
-    state: State, message: ModalityReady | FaultRaised | FaultCleared | UplinkChanged | OutboxDepth
+    state: State, message: ModalityReady | ModalityBusy | FaultRaised | FaultCleared | UplinkChanged | OutboxDepth
 ) -> State:
     match message:
         case ModalityReady(modality):
             return replace(state, ready=state.ready | {modality})
+        case ModalityBusy(modality):
+            return replace(state, ready=state.ready - {modality})
         case FaultRaised(code):
             return replace(state, faults=state.faults | {code})
         case FaultCleared(code):
@@ -214,15 +122,16 @@ def _with_condition(
 
 def _settled(state: State, now: Moment, policy: Policy) -> Step:
     """Enter or leave `Starting` and `OutOfService` as the devices and faults require."""
-    up = policy.modalities & state.ready
     down = policy.modalities - available(state.faults)
     if is_out_of_service(state.faults) or down == policy.modalities:
         return _stop_service(state, now)
-    waiting = isinstance(state.phase, Starting | OutOfService)
-    if waiting and state.loaded and up | down == policy.modalities:
-        return replace(state, phase=Idle(now.mono_ms)), []
     if isinstance(state.phase, OutOfService):
-        return replace(state, phase=Starting()), []
+        state = replace(state, phase=Starting(_after(now, START_S)))
+    if not isinstance(state.phase, Starting) or not state.loaded:
+        return state, []
+    up = state.working(policy)
+    if up | down == policy.modalities or (up and now.mono_ms >= state.phase.until_ms):
+        state = replace(state, phase=Idle(now.mono_ms))
     return state, []
 
 
@@ -239,44 +148,58 @@ def _stop_service(state: State, now: Moment) -> Step:
 
 
 def _face_seen(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> Step:
+    if probe.faces == 0:
+        return _nobody_seen(state, now), []
     match state.phase:
-        case Idle(since_ms, greeted):
-            return _face_before_idle(state, probe, now, policy, since_ms, greeted)
-        case Greeting(person, _, _, since_ms) if _is_somebody_else(probe, person.pid, policy):
-            return _face_before_idle(state, probe, now, policy, since_ms, None)
-        case Greeting() if probe.faces == 0:
-            return replace(state, phase=replace(state.phase, left=True)), []
+        case Idle(since_ms, greeted) if _is_looked_at(state, probe, since_ms, greeted, policy):
+            return _begin_looking(state, probe, now, policy)
+        case Greeting(person) if _is_somebody_else(probe, person.pid, policy):
+            return _begin_looking(state, probe, now, policy)
         case Looking():
             return _looked(state, state.phase, probe, now, policy)
         case _:
             return state, []
 
 
-def _face_before_idle(
-    state: State, probe: FaceProbe, now: Moment, policy: Policy, since_ms: int, greeted: str | None
-) -> Step:
+def _nobody_seen(state: State, now: Moment) -> State:
+    """Whoever was there has stepped aside."""
+    state = replace(state, refusals=0)
+    match state.phase:
+        case Idle(since_ms):
+            return replace(state, phase=Idle(since_ms))
+        case Greeting():
+            return replace(state, phase=replace(state.phase, left=True))
+        case Looking():
+            return replace(state, phase=Idle(now.mono_ms))
+        case _:
+            return state
+
+
+def _is_looked_at(state: State, probe: FaceProbe, since_ms: int, greeted: str | None, policy: Policy) -> bool:
+    """Whether a face before the idle kiosk begins a visit."""
     if probe.captured_ms < since_ms:
-        return state, []
-    if probe.faces == 0:
-        return replace(state, phase=Idle(since_ms)), []
-    if greeted is not None and not _is_somebody_else(probe, greeted, policy):
-        return state, []
-    state = replace(state, visits=state.visits + 1)
-    looking = Looking(state.visits, _after(now, policy.look_s))
-    return _looked(state, looking, probe, now, policy)
+        return False
+    if greeted is not None:
+        return _is_somebody_else(probe, greeted, policy)
+    pause_s = min(LOOK_AGAIN_S * 2 ** (state.refusals - 2), LONGEST_PAUSE_S) if state.refusals > 1 else 0.0
+    return probe.captured_ms >= since_ms + 1000 * pause_s or _is_somebody_else(probe, None, policy)
 
 
-def _is_somebody_else(probe: FaceProbe, greeted: str, policy: Policy) -> bool:
-    """Whether the frame shows another enrolled person than the one just greeted."""
+def _is_somebody_else(probe: FaceProbe, than: str | None, policy: Policy) -> bool:
+    """Whether the frame shows an enrolled person, and not this one."""
     best = probe.candidates[0] if probe.candidates else None
-    return best is not None and best.pid != greeted and best.comparison_score >= policy.face_threshold
+    return best is not None and best.pid != than and best.comparison_score >= policy.face_threshold
+
+
+def _begin_looking(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> Step:
+    state = replace(state, visits=state.visits + 1)
+    return _looked(state, Looking(state.visits, _after(now, policy.look_s)), probe, now, policy)
 
 
 def _looked(state: State, looking: Looking, probe: FaceProbe, now: Moment, policy: Policy) -> Step:
-    if probe.faces == 0:
-        return replace(state, phase=Idle(now.mono_ms)), []
     if probe.hint is not None:
-        return replace(state, phase=replace(looking, hint=probe.hint)), []
+        kept = () if probe.hint is Hint.ONE_PERSON else looking.probes
+        return replace(state, phase=replace(looking, probes=kept, hint=probe.hint)), []
     probes = (*looking.probes, probe)
     if len(probes) < policy.frames_per_visit:
         return replace(state, phase=replace(looking, probes=probes, hint=None)), []
@@ -340,37 +263,44 @@ def _decided(state: State, visit: int, decision: Decision, now: Moment, policy: 
 
 def _accept(state: State, visit: int, accepted: Accepted, now: Moment, policy: Policy) -> Step:
     person = state.people[accepted.pid]
-    taps = policy.schedule.today(state.taps.get(person.pid, ()), now.t)
+    taps = state.taps.get(person.pid, ())
+    if person.pid in state.pending:
+        return _wait_for_disk(state, state.pending[person.pid], person, accepted.mode, now, policy), []
     if taps and abs((now.t - taps[-1].t).total_seconds()) < policy.repeat_within_s:
-        return replace(state, phase=_greeting(person, taps[-1], now, policy, repeated=True)), []
-    reading = policy.schedule.read(now.t, taps)
-    if reading.act is None:
-        phase = Choosing(visit, accepted, person, _after(now, policy.choose_s))
-        return replace(state, phase=phase), []
-    return _record(state, visit, accepted, reading, now, policy)
+        return _greet(state, person, taps[-1], now, policy, repeated=True), []
+    choosing = Choosing(visit, accepted, person, _after(now, policy.choose_s))
+    act = policy.schedule.read(now.t, taps).act
+    if act is None:
+        return replace(state, phase=choosing), []
+    return _record(state, choosing, act, now, policy)
 
 
 def _act_chosen(state: State, act: Act, now: Moment, policy: Policy) -> Step:
     match state.phase:
-        case Choosing(visit, accepted):
-            return _record(state, visit, accepted, policy.schedule.as_act(now.t, act), now, policy)
+        case Choosing():
+            return _record(state, state.phase, act, now, policy)
         case _:
             return state, []
 
 
-def _record(state: State, visit: int, accepted: Accepted, reading: Reading, now: Moment, policy: Policy) -> Step:
+def _record(state: State, choosing: Choosing, act: Act, now: Moment, policy: Policy) -> Step:
+    visit, accepted, person = choosing.visit, choosing.accepted, choosing.person
     entry = Entry(
         EventType.ATTENDANCE,
         now,
-        pid=accepted.pid,
-        act=reading.act,
+        pid=person.pid,
+        act=act,
         mode=accepted.mode,
         score=accepted.score,
         thr=accepted.thr,
         pad=accepted.pad,
     )
-    phase = Recording(visit, state.people[accepted.pid], accepted.mode, reading, _after(now, policy.record_s))
-    return replace(state, phase=phase), [Record(visit, entry)]
+    state = replace(state, pending={**state.pending, person.pid: visit})
+    return _wait_for_disk(state, visit, person, accepted.mode, now, policy), [Record(visit, entry)]
+
+
+def _wait_for_disk(state: State, visit: int, person: Person, mode: Mode, now: Moment, policy: Policy) -> State:
+    return replace(state, phase=Recording(visit, person, mode, _after(now, policy.record_s)))
 
 
 def _event_recorded(state: State, recorded: EventRecorded, now: Moment, policy: Policy) -> Step:
@@ -378,24 +308,27 @@ def _event_recorded(state: State, recorded: EventRecorded, now: Moment, policy: 
     if entry.typ is not EventType.ATTENDANCE or entry.pid is None or entry.act is None:
         return state, []
     tap = Tap(entry.act, entry.at.t)
-    earlier = policy.schedule.today(state.taps.get(entry.pid, ()), now.t)
-    state = replace(state, taps={**state.taps, entry.pid: (*earlier, tap)})
+    taps = (*state.taps.get(entry.pid, ()), tap)[-REMEMBERED_TAPS:]
+    pending = {pid: visit for pid, visit in state.pending.items() if visit != recorded.visit}
+    state = replace(state, taps={**state.taps, entry.pid: taps}, pending=pending)
     match state.phase:
         case Recording(visit, person) if visit == recorded.visit:
-            return replace(state, phase=_greeting(person, tap, now, policy, repeated=False)), []
+            return _greet(state, person, tap, now, policy, repeated=False), []
         case _:
             return state, []
 
 
-def _greeting(person: Person, tap: Tap, now: Moment, policy: Policy, *, repeated: bool) -> Greeting:
+def _greet(state: State, person: Person, tap: Tap, now: Moment, policy: Policy, *, repeated: bool) -> State:
     reading = policy.schedule.as_act(tap.t, tap.act)
-    return Greeting(person, reading, tap.t, now.mono_ms, _after(now, policy.greet_s), repeated)
+    phase = Greeting(person, reading, tap.t, now.mono_ms, _after(now, policy.greet_s), repeated)
+    return replace(state, phase=phase, refusals=0)
 
 
 def _refuse(state: State, refused: Refused, now: Moment, policy: Policy, hint: Hint | None = None) -> Step:
     """Tell the person why, and the journal too."""
     phase = Refusing(refused.reason, _after(now, policy.refuse_s), hint)
-    return replace(state, phase=phase), [Record(None, _refusal(refused, now))]
+    refusals = state.refusals + (refused.mode is Mode.FACE)
+    return replace(state, phase=phase, refusals=refusals), [Record(None, _refusal(refused, now))]
 
 
 def _refusal(refused: Refused, now: Moment) -> Entry:
@@ -422,7 +355,8 @@ def _people_loaded(state: State, loaded: PeopleLoaded, now: Moment, policy: Poli
         thresholds = Pad(thr=policy.pad_threshold)
         started = Entry(EventType.AUDIT, now, thr=policy.face_threshold, pad=thresholds, reason=STARTED)
         commands.append(Record(None, started))
-    state = replace(state, people=people, taps=dict(loaded.taps), roster=loaded.roster, loaded=True)
+    phase = Starting(_after(now, START_S)) if isinstance(state.phase, Starting) else state.phase
+    state = replace(state, phase=phase, people=people, taps=dict(loaded.taps), roster=loaded.roster, loaded=True)
     state, more = _settled(state, now, policy)
     return state, [*commands, *more]
 
@@ -431,6 +365,8 @@ def _time_passed(state: State, now: Moment, policy: Policy) -> Step:
     if now.mono_ms < _ends_ms(state.phase):
         return state, []
     match state.phase:
+        case Starting():
+            return _settled(state, now, policy)
         case Looking(_, _, _, hint):
             unusable = Refused(Reason.UNUSABLE, Mode.FACE)
             return _refuse(state, unusable, now, policy, hint or Hint.LOOK_HERE)
@@ -451,7 +387,7 @@ def _time_passed(state: State, now: Moment, policy: Policy) -> Step:
 def _ends_ms(phase: Phase) -> float:
     """When the phase ends by itself; never, for those that wait for something to happen."""
     match phase:
-        case Starting() | Idle() | OutOfService():
+        case Idle() | OutOfService():
             return math.inf
         case _:
             return phase.until_ms

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kiosk.core.biometrics import Hint, Modality, Turn
-from kiosk.core.faults import available
-from kiosk.core.session import Challenged, Looking, liveness_in_force
+from kiosk.core.session import liveness_in_force
+from kiosk.core.state import Challenged, Looking
 from kiosk.display.parts import BAR, MARGIN, Page, bar, label, lines
 from kiosk.display.scene import (
     Align,
@@ -71,7 +71,7 @@ class _Panes:
 def idle(page: Page) -> Scene:
     """Nobody is there: the invitation."""
     panes = _panes(page)
-    working = page.policy.modalities & available(page.state.faults)
+    working = page.state.working(page.policy)
     live: tuple[Item, ...] = ()
     still: tuple[Item, ...] = (*_frame(page, panes), *_invitation(page, panes.card, working))
     if Modality.FACE in working:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from kiosk.core.biometrics import Liveness, Policy
 from kiosk.core.faults import FaultCode
-from kiosk.core.session import State
+from kiosk.core.state import State
 from kiosk.display.scene import (
     Align,
     Box,

@@ -83,7 +83,10 @@ class Fonts:
     def coverage(self, line: Line) -> raster.Coverage:
         """Draw the letters: (height, width) uint8, 0 to 255; the line they stand on is `ascent` below the top."""
         finer, font = _finer(line.size), self._fine(line.size, line.weight)
-        letters = font.render(line.content, True, (0, 0, 0))  # noqa: FBT003 - pygame takes it by position
+        content = "".join(letter for letter in line.content if letter.isprintable())
+        if not font.size(content)[0]:
+            return np.zeros((1, 1), np.uint8)  # pygame raises for words that have no width
+        letters = font.render(content, True, (0, 0, 0))  # noqa: FBT003 - pygame takes it by position
         fine = pygame.surfarray.array_alpha(letters).T
         above = -font.get_ascent() % finer
         height, width = (-(-side // finer) for side in (fine.shape[0] + above, fine.shape[1]))
@@ -256,10 +259,13 @@ def fitted(size: tuple[int, int], room: tuple[int, int]) -> Box:
 
 
 def _window(size: tuple[int, int], *, fullscreen: bool) -> pygame.Surface:
+    # SDL would show the window through OpenGL, which in software costs 100 MB and draws nothing faster.
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     try:
         pygame.display.init()
         pygame.display.set_caption(TITLE)
-        window = pygame.display.set_mode(size, pygame.FULLSCREEN if fullscreen else 0)
+        # A panel has the size it has: asked for another, SDL says that it is full and shows a part of it.
+        window = pygame.display.set_mode((0, 0), pygame.FULLSCREEN) if fullscreen else pygame.display.set_mode(size)
     except pygame.error as error:
         raise DisplayError(f"no window of {size[0]}x{size[1]}: {error}") from error
     pygame.mouse.set_visible(not fullscreen)

@@ -14,7 +14,7 @@ from typing import assert_never
 from kiosk.core.biometrics import Modality, Policy
 from kiosk.core.faults import FAULTS, Severity, available
 from kiosk.core.messages import ActChosen
-from kiosk.core.session import (
+from kiosk.core.state import (
     Challenged,
     Choosing,
     Greeting,

@@ -27,6 +27,11 @@ LARGEST_PX = 250.0
 0.03 of the cosine to another picture of the same person."""
 
 
+SAME_PERSON = 0.363
+"""Cosine above which SFace takes two pictures for one person's (OpenCV Zoo, one to one on LFW). Far too low for a
+search, right for pictures that are said to be of one person."""
+
+
 class Flaw(StrEnum):
     """Why a picture is not enrolled."""
 
@@ -37,6 +42,7 @@ class Flaw(StrEnum):
     TOO_BRIGHT = "too_bright"
     NOT_FRONTAL = "not_frontal"
     BLURRED = "blurred"
+    SOMEBODY_ELSE = "somebody_else"
 
 
 _FLAWS = {
@@ -44,6 +50,18 @@ _FLAWS = {
     Hint.LESS_LIGHT: Flaw.TOO_BRIGHT,
     Hint.LOOK_HERE: Flaw.NOT_FRONTAL,
     Hint.HOLD_STILL: Flaw.BLURRED,
+}
+
+
+_IN_WORDS = {
+    Flaw.NO_FACE: "shows no face; it may be too dark, or turned",
+    Flaw.SEVERAL_FACES: "shows more than one face: take one with nobody else on it",
+    Flaw.TOO_SMALL: f"has a face of less than {SMALLEST_PX:.0f} pixels: take a larger one",
+    Flaw.TOO_DARK: "is too dark: take it with more light on the face",
+    Flaw.TOO_BRIGHT: "is too bright: take it with less light on the face",
+    Flaw.NOT_FRONTAL: "shows the face from the side: let the person look into the camera",
+    Flaw.BLURRED: "is blurred: hold camera and head still",
+    Flaw.SOMEBODY_ELSE: "shows another person than the first one",
 }
 
 
@@ -55,7 +73,7 @@ class UnfitPictureError(KioskError):
         Args:
             number: which picture, from 1.
         """
-        super().__init__(f"picture {number}: {flaw}")
+        super().__init__(f"picture {number} {_IN_WORDS[flaw]}")
         self.number = number
         self.flaw = flaw
 
@@ -69,13 +87,15 @@ def enrol_faces(models: Models, pid: str, pictures: Sequence[UInt8Array]) -> tup
     Raises:
         UnfitPictureError: the first picture that has a flaw.
     """
-    references = []
+    templates: list[Float32Array] = []
     for number, picture in enumerate(pictures, 1):
         template = template_of(models, picture)
         if isinstance(template, Flaw):
             raise UnfitPictureError(number, template)
-        references.append(reference(pid, template))
-    return tuple(references)
+        if any(float(template @ earlier) < SAME_PERSON for earlier in templates):
+            raise UnfitPictureError(number, Flaw.SOMEBODY_ELSE)
+        templates.append(template)
+    return tuple(reference(pid, template) for template in templates)
 
 
 def template_of(models: Models, picture: UInt8Array) -> Float32Array | Flaw:

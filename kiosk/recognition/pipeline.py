@@ -30,7 +30,7 @@ from kiosk.core.messages import (
     TurnAsked,
 )
 from kiosk.core.ports import Frame
-from kiosk.recognition.challenge import Challenge, HeadView
+from kiosk.recognition.challenge import Challenge, HeadView, likeness
 from kiosk.recognition.detection import Face, Float32Array, UInt8Array
 from kiosk.recognition.encoding import aligned
 from kiosk.recognition.gallery import Gallery
@@ -41,6 +41,8 @@ from kiosk.worker import Latest, Worker
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.2
+FRAMELESS_S = 3.0
+"""A camera that works misses no more than its own deadline of a second."""
 
 
 class Stopwatch:
@@ -112,27 +114,37 @@ class Pipeline:
         probe = FaceProbe(frame.captured_ms, 1, None, candidates, pad_score)
         return Sight(probe, face, crop, template, watch.stages)
 
-    def head_view(self, frame: Frame, sight: Sight, pid: str) -> HeadView | None:
+    def head_view(self, frame: Frame, sight: Sight, pid: str, policy: Policy) -> HeadView | None:
         """Return what a challenge wants to know of a frame; None: there is no single face in it.
 
         A turned head is not usable for recognition, so the quality of the frame is of no matter here.
+
+        Args:
+            pid: whose face it must be, by the policy's threshold and margin.
         """
         if sight.face is None or sight.aligned is None:
             return None
         template = sight.template if sight.template is not None else self.models.encoder.template(sight.aligned)
-        best = self.gallery.candidates(template, 1)
         landmarks = self.models.landmarks.landmarks(frame.picture, sight.face)
-        return HeadView(landmarks, template, bool(best) and best[0].pid == pid)
+        return HeadView(landmarks, template, likeness(self.gallery.candidates(template, 2), pid, policy))
 
 
 class RecognitionWorker(Worker):
     """The recognition thread: newest frame in, `FaceSeen` out; asks for a turn of the head when told to."""
 
-    def __init__(self, frames: Latest[Frame], folder: Path, policy: Policy, post: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        frames: Latest[Frame],
+        folder: Path,
+        policy: Policy,
+        post: Callable[[Message], None],
+        frameless_s: float = FRAMELESS_S,
+    ) -> None:
         """
         Args:
             frames: where the camera leaves the newest frame.
             folder: where the models are.
+            frameless_s: after so long without a frame the camera counts as broken.
         """
         super().__init__("recognition", FaultCode.MODELS, post)
         self._frames = frames
@@ -146,6 +158,9 @@ class RecognitionWorker(Worker):
         self._challenge: Challenge | None = None
         self._ready = False
         self._passive_missing = False
+        self._frameless_s = frameless_s
+        self._is_frameless = False
+        self._frame_s = 0.0
 
     def use(self, references: Sequence[FaceReference]) -> None:
         """Search these from the next frame on; from any thread."""
@@ -173,6 +188,8 @@ class RecognitionWorker(Worker):
         self._take_references()
         frame = self._frames.take(WAIT_S) if self._ready else None
         self._take_orders()
+        if self._ready:
+            self._watch_the_camera(came=frame is not None)
         if frame is None:
             return
         sight = self._pipeline.look(frame)
@@ -188,6 +205,22 @@ class RecognitionWorker(Worker):
             self.post(FaultCleared(FaultCode.PASSIVE_LIVENESS))
         self._passive_missing = missing
 
+    def _watch_the_camera(self, *, came: bool) -> None:
+        """Report a camera whose driver hangs, which its own thread cannot.
+
+        That thread may report the same code. Only a frame ends either report, so that both end together; where a
+        withdrawal from here overtakes a new failure there, the silence that follows raises it again.
+        """
+        now_s = time.monotonic()
+        if came:
+            self._frame_s = now_s
+        if came and self._is_frameless:
+            self._is_frameless = False
+            self.post(FaultCleared(FaultCode.CAMERA))
+        if not self._is_frameless and now_s - self._frame_s > self._frameless_s:
+            self._is_frameless = True
+            self.post(FaultRaised(FaultCode.CAMERA, f"no frame for {self._frameless_s:g} s"))
+
     def _take_references(self) -> None:
         references = self._references.take(0 if self._ready or self._gallery else WAIT_S)
         if references is not None:
@@ -195,6 +228,7 @@ class RecognitionWorker(Worker):
             self._pipeline.gallery = self._gallery
         if self._gallery is not None and not self._ready:
             self._ready = True
+            self._frame_s = time.monotonic()
             self.post(ModalityReady(Modality.FACE))
 
     def _take_orders(self) -> None:
@@ -209,7 +243,7 @@ class RecognitionWorker(Worker):
     def _watch(self, order: AskTurn, turn: Turn, frame: Frame, sight: Sight) -> None:
         if self._challenge is None:
             self._challenge = Challenge(turn, frame.captured_ms + round(1000 * self._policy.challenge_s))
-        view = self._pipeline.head_view(frame, sight, order.pid)
+        view = self._pipeline.head_view(frame, sight, order.pid, self._policy)
         self._challenge = self._challenge.seen(view, frame.captured_ms)
         if self._challenge.outcome is not None:
             self.post(TurnAnswered(order.visit, self._challenge.outcome))

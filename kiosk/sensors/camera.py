@@ -53,8 +53,12 @@ class PiCamera:
             controls={"AeEnable": True, "FrameDurationLimits": (frame_us, frame_us)},
             queue=False,
         )
-        self._camera.configure(configuration)
-        self._camera.start()
+        try:
+            self._camera.configure(configuration)
+            self._camera.start()
+        except RuntimeError as error:
+            self._camera.close()  # or every further try finds it in use
+            raise CameraError(f"picamera2 cannot start the camera: {error}") from error
 
     def capture(self) -> Frame:
         """The next frame; see `Camera.capture`."""
@@ -129,6 +133,8 @@ def open_camera(settings: CameraSettings) -> Camera:
 
 class CameraWorker(Worker):
     """Puts every frame where recognition and the screen find the newest."""
+
+    is_vital = False  # V4L2 waits ten seconds for a frame, whatever it was asked
 
     def __init__(self, open_it: Callable[[], Camera], frames: Latest[Frame], post: Callable[[Message], None]) -> None:
         super().__init__("camera", FaultCode.CAMERA, post)

@@ -1,7 +1,7 @@
 """The fingerprint reader at work: fingers at the entrance (`FingerprintWorker`), and enrolment for the technician.
 
     opening ─▶ filling ─ModalityReady─▶ waiting ─finger─▶ FingerSeen ─▶ waiting for it to be lifted ─▶ waiting
-                  ▲───────── `use`, or a slot that does not hold what it should ─────────┘
+                  ▲── `use`, or a slot that does not hold what it should (ModalityBusy) ──┘
 
 A press makes features, the reader searches its slots, and whom it names is compared once more with the kiosk's own copy
 of that person's template. Only that comparison counts.
@@ -19,7 +19,7 @@ from enum import StrEnum
 from kiosk.config import FingerprintSettings
 from kiosk.core.biometrics import FingerProbe, FingerReference, Hint, Modality
 from kiosk.core.faults import FaultCode
-from kiosk.core.messages import FingerSeen, Message, ModalityReady
+from kiosk.core.messages import FingerSeen, Message, ModalityBusy, ModalityReady
 from kiosk.core.ports import Clock
 from kiosk.sensors.fingerprint_library import Library
 from kiosk.sensors.fingerprint_reader import SCORE_THRESHOLDS, Buffer, Capture, Reader, open_reader
@@ -66,19 +66,26 @@ class FingerprintWorker(Worker):
             self._expect(newest)
         if self._references is None:
             self.stopping.wait(POLL_S)
-        elif not self._library.advance():
+        elif self._library.advance():
+            self._say_busy()
+        else:
             self._say_ready()
             self._look()
 
     def _expect(self, references: tuple[FingerReference, ...]) -> None:
         self._references = references
-        self._ready = False
+        self._say_busy()
         self._library.expect(references)
 
     def _say_ready(self) -> None:
         if not self._ready:
             self._ready = True
             self.post(ModalityReady(Modality.FINGER))
+
+    def _say_busy(self) -> None:
+        if self._ready:
+            self._ready = False
+            self.post(ModalityBusy(Modality.FINGER))
 
     def _look(self) -> None:
         captured_ms = self._clock.read().mono_ms

@@ -35,8 +35,9 @@ from kiosk.sensors.fingerprint_packets import (
     take_packet,
 )
 
-ANSWER_S = 1.0
-"""How long a command may take: R307 manual: imaging < 0.3 s, features and matching < 1 s; twice that for a search."""
+ANSWER_S = 3.0
+"""How long a command may take. R307 manual: imaging < 0.3 s, features and matching < 1 s, a search of 1,000 < 1 s on
+the average; so a reader that is slow, or a Pi that is busy, is not taken for one that is silent."""
 POLL_S = 0.05
 """How long one read of the port blocks; the deadline is looked at in between."""
 

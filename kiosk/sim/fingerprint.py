@@ -173,8 +173,9 @@ class SimulatedReader:
         Args:
             image: (height, width) uint8, dark ridges on light, 500 dots an inch.
         """
+        prepared = self._module.prepared(image)
         with self._guard:
-            self._module.finger = image
+            self._module.lay(prepared)
 
     def lift(self) -> None:
         """Take the finger away."""

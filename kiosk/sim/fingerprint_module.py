@@ -89,6 +89,7 @@ class FingerprintModule:
     def __init__(self, matcher: Likeness, flash: Flash) -> None:
         self.flash = flash
         self.finger: Image | None = None
+        self._prepared: tuple[Image, Impression] | None = None
         self._matcher = matcher
         self._verified = False
         self._picture: Image | None = None
@@ -202,6 +203,14 @@ class FingerprintModule:
 
     # ---- a finger
 
+    def prepared(self, image: Image) -> tuple[Image, Impression]:
+        """Return an image with its features, which take this machine longer than they take a reader when it is busy."""
+        return image, self._matcher.impression(image)
+
+    def lay(self, prepared: tuple[Image, Impression]) -> None:
+        """Lay a finger on the window."""
+        self.finger, self._prepared = prepared[0], prepared
+
     def _take_picture(self, _: bytes) -> Answer:
         self._picture = self.finger
         return _ack(Code.NO_FINGER if self._picture is None else Code.OK)
@@ -210,7 +219,8 @@ class FingerprintModule:
         buffer = _buffer(parameters)
         if self._picture is None:
             return _ack(Code.NO_IMAGE)
-        impression = self._matcher.impression(self._picture)
+        is_prepared = self._prepared is not None and self._prepared[0] is self._picture
+        impression = self._prepared[1] if self._prepared and is_prepared else self._matcher.impression(self._picture)
         if not impression.minutiae:
             return _ack(Code.IMAGE_MESSY)
         if len(impression.minutiae) < FEWEST_MINUTIAE:

@@ -124,7 +124,10 @@ def play(folder: Path) -> bool:
         KioskError: something around the kiosk failed, or the models or the demonstration's pictures are not there.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise OfficeError(f"{folder}: cannot be emptied and filled: {error.strerror}") from error
     cast = Cast.assembled()
     if not cast.liveness:
         print(NO_LIVENESS)

@@ -248,7 +248,7 @@ class Office:
             OfficeError: it failed.
         """
         enrol = ["kiosk", "enrol", "--config", str(self.config), "--pid", pid, "--name", name]
-        command = [sys.executable, "-m", *enrol, "--consent", "--finger", str(finger)]
+        command = [sys.executable, "-m", *enrol, "--consent", "--fingers", str(finger)]
         with (
             (self.folder / "kiosk.log").open("ab") as log,
             subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True) as told,

@@ -26,6 +26,9 @@ CONTEXT = "hadir/v1/people"
 NONCE_BYTES = 12
 """NIST SP 800-38D, 8.2: 96 bits. Random is enough: a key seals a dozen things, each once."""
 
+_Opened = tuple[str, str, str, bytes]
+"""Whose, modality, label, template."""
+
 
 class People:
     """Who is enrolled. Belongs to the thread that opened the connection."""
@@ -98,14 +101,16 @@ class People:
         Raises:
             PeopleBrokenError: a row was changed, or sealed by another device's key.
         """
-        faces: list[FaceReference] = []
-        fingers: list[FingerReference] = []
-        for pid, modality, label, template in self._opened_references():
-            if modality == Modality.FACE:
-                faces.append(FaceReference(pid, label, template))
-            else:
-                fingers.append(FingerReference(pid, int(label), template))
-        return References(tuple(faces), tuple(fingers))
+        return _sorted(self._opened_references())
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def references_of(self, pid: str) -> References:
+        """One person's references, in the order of enrolment; none if nobody of that pid is enrolled.
+
+        Raises:
+            PeopleBrokenError: a row was changed, or sealed by another device's key.
+        """
+        return _sorted(self._opened_references(pid))
 
     @storage_errors(Database.PEOPLE, "people.db")
     def consents(self) -> dict[str, str]:
@@ -121,15 +126,28 @@ class People:
         roster = [[person.pid, person.name, templates.get(person.pid, [])] for person in self.people()]
         return hashlib.sha256(canonical(roster)).hexdigest()
 
-    def _opened_references(self) -> Iterator[tuple[str, str, str, bytes]]:
-        keys = self._keys()
-        rows = self._connection.execute("SELECT pid, modality, label, sealed_template FROM reference ORDER BY pid, id")
-        for pid, modality, label, sealed in rows:
+    def _opened_references(self, of: str | None = None) -> Iterator[_Opened]:
+        keys = self._keys(of)
+        wanted = (
+            "SELECT pid, modality, label, sealed_template FROM reference WHERE ?1 IS NULL OR pid = ?1 ORDER BY pid, id"
+        )
+        for pid, modality, label, sealed in self._connection.execute(wanted, (of,)):
             yield pid, modality, label, _open(keys[pid], sealed, modality, pid, label)
 
-    def _keys(self) -> dict[str, AESGCM]:
-        rows = self._connection.execute("SELECT pid, wrapped_key FROM person")
+    def _keys(self, of: str | None = None) -> dict[str, AESGCM]:
+        rows = self._connection.execute("SELECT pid, wrapped_key FROM person WHERE ?1 IS NULL OR pid = ?1", (of,))
         return {pid: AESGCM(_open(self._sealing, wrapped, "key", pid)) for pid, wrapped in rows}
+
+
+def _sorted(opened: Iterator[_Opened]) -> References:
+    faces: list[FaceReference] = []
+    fingers: list[FingerReference] = []
+    for pid, modality, label, template in opened:
+        if modality == Modality.FACE:
+            faces.append(FaceReference(pid, label, template))
+        else:
+            fingers.append(FingerReference(pid, int(label), template))
+    return References(tuple(faces), tuple(fingers))
 
 
 def _labelled(references: References) -> Iterator[tuple[str, str, bytes]]:

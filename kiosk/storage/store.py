@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from kiosk.storage.database import Database, locked_folder, opened_database, scrub_wal
+from kiosk.storage.database import Database, JournalBrokenError, locked_folder, opened_database, scrub_wal
 from kiosk.storage.journal import Journal
 from kiosk.storage.people import People
 from wire.attendance import Origin
@@ -50,16 +50,24 @@ def opened_store(owner: Owner) -> Iterator[Store]:
         StorageError: it cannot be opened or written.
         JournalBrokenError, PeopleBrokenError: it is damaged.
     """
-    with (
-        locked_folder(owner.directory),
-        opened_database(owner.directory, Database.PEOPLE) as people,
-        opened_database(owner.directory, Database.JOURNAL) as journal,
-    ):
-        store = Store(
-            Journal(journal, owner.origin, owner.identity, owner.district_key), People(people, owner.sealing_key)
-        )
-        store.journal.verify_tail(owner.identity.public_key())
-        store.roster_changed()
-        yield store
-        scrub_wal(journal)
-        scrub_wal(people)
+    with locked_folder(owner.directory), opened_database(owner.directory, Database.PEOPLE) as people_file:
+        people = People(people_file, owner.sealing_key)
+        _check_journal_is_there(owner.directory, people)
+        with opened_database(owner.directory, Database.JOURNAL) as journal_file:
+            store = Store(Journal(journal_file, owner.origin, owner.identity, owner.district_key), people)
+            store.journal.verify_tail(owner.identity.public_key())
+            store.roster_changed()
+            yield store
+            scrub_wal(journal_file)
+            scrub_wal(people_file)
+
+
+def _check_journal_is_there(directory: Path, people: People) -> None:
+    """Both files are made before anybody is enrolled; whoever then begins a second journal speaks for nobody.
+
+    Raises:
+        JournalBrokenError: people are enrolled, and there is no journal.
+    """
+    path = directory / f"{Database.JOURNAL}.db"
+    if not path.exists() and people.people():
+        raise JournalBrokenError(f"{path} is gone: the district would take a new one for a forgery", seq=1)

@@ -89,9 +89,10 @@ class StorageWorker(Worker):
         """Called with every new event on the storage thread; set it before `start`. Must not block or raise."""
         self._owner = owner
         self._clock = clock
-        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
+        self._requests: queue.Queue[_Request] = queue.Queue()
         self._unfinished: _Request | None = None
         self._journal: Journal
+        self._last_seq = 0
         self._receipt_misfits = False
 
     def record(self, visit: int | None, entry: Entry) -> None:
@@ -130,6 +131,7 @@ class StorageWorker(Worker):
             )
             self.post(OutboxDepth(store.journal.depth()))
             self._take_up_again()
+            self._last_seq = store.journal.position().seq
             yield store
             for request in self._take_all():
                 self._answer(request)
@@ -161,7 +163,7 @@ class StorageWorker(Worker):
             case None:
                 pass
             case _Record() as request:
-                self._write(request, self._journal.holds(request.entry))
+                self._write(request, again=True)
             case request:
                 self._answer(request)
 
@@ -187,18 +189,20 @@ class StorageWorker(Worker):
         self._unfinished = None
         answer(found)
 
-    def _write(self, request: _Record, written: Event | None = None) -> None:
+    def _write(self, request: _Record, *, again: bool = False) -> None:
         """
         Args:
-            written: the entry's event, where an earlier try turns out to have reached the card.
+            again: an earlier try failed, and may have reached the card all the same.
         """
         self._unfinished = request
         try:
+            written = self._journal.holds(request.entry, self._last_seq) if again else None
             event = written or self._journal.append(request.entry)
         except EntryError as error:
             self._write(self._stand_in(request, error))
             return
         self._unfinished = None
+        self._last_seq = event.seq
         self.post(EventRecorded(request.visit, event.seq, request.entry))
         self.post(OutboxDepth(self._journal.depth()))
         self.on_event(event)

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from kiosk.config import UplinkSettings
+from kiosk.uplink.dialling import CONNECT_S, LISTEN_S, GivenUpError, reached
 from kiosk.uplink.errors import UplinkError
 from wire.attendance import LARGEST_MESSAGE
 from wire.topics import DELIVERY, Address, Topic
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 60
 """CONTRACT: a kiosk that is silent for longer is reported."""
-CONNECT_S = 5.0
 LARGEST_PACKET = LARGEST_MESSAGE + 1024
 """Bytes: a message and its topic."""
 DOWN = (Topic.RECEIPT, Topic.COMMAND, Topic.CONFIG, Topic.ROSTER)
@@ -77,27 +77,39 @@ class Connection:
         self._problem: str | None = None
         self._welcome = False
         self._on_the_way: set[int] = set()
-        self._tls: _Tls | None = None
+        self._tls = None if settings.ca_file is None else _tls(settings)
         self._client = self._new_client(last_will)
 
-    def open(self) -> None:
+    def open(self, carry_on: Callable[[], bool]) -> bool:
         """Reach the broker, be let in, and ask for what comes down.
+
+        Args:
+            carry_on: asked about twice a second, but not while the broker's name is looked up: whether the connection
+                is still wanted.
+
+        Returns:
+            Whether there is a connection; False: it was no longer wanted.
 
         Raises:
             UplinkError: no broker there, or it refuses us.
         """
+        host, port = self._settings.host, self._settings.port
         try:
-            self._client.connect(self._settings.host, self._settings.port, KEEP_ALIVE_S)
+            self._client.given = reached(host, port, self._tls, carry_on)
+            self._client.connect(host, port, KEEP_ALIVE_S)
+        except GivenUpError:
+            return False
         except (OSError, ValueError) as error:
-            if self._tls is not None:
-                self._tls.close_last()
-            raise UplinkError(f"no broker at {self._settings.host}:{self._settings.port}: {error}") from error
+            raise UplinkError(f"no broker at {host}:{port}: {error}") from error
         deadline_s = time.monotonic() + CONNECT_S
         while not self._welcome:
+            if not carry_on():
+                return False
             if time.monotonic() > deadline_s:
                 raise UplinkError(f"the broker did not answer CONNECT within {CONNECT_S:.0f} s")
-            self.pump(deadline_s - time.monotonic())
+            self.pump(min(deadline_s - time.monotonic(), LISTEN_S))
         self._check(self._client.subscribe([(name, DELIVERY[topic].qos) for name, topic in self._down.items()])[0])
+        return True
 
     def pump(self, timeout_s: float, *waking: Readable) -> None:
         """Read and write what can be, once; wait at most this long for it, or until one of `waking` is readable.
@@ -163,22 +175,17 @@ class Connection:
         if connection is not None:
             connection.close()
 
-    def _new_client(self, last_will: bytes) -> paho.Client:
-        client = paho.Client(
+    def _new_client(self, last_will: bytes) -> _Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2, client_id=self._device, clean_session=False, protocol=paho.MQTTv311
         )
         client.username_pw_set(self._device)
-        client.connect_timeout = CONNECT_S
         client.max_inflight_messages_set(self._settings.window + len(Topic))
-        if self._settings.ca_file is not None:
-            self._tls = _tls(self._settings)
-            client.tls_set_context(self._tls)
         will = DELIVERY[Topic.STATE]
         client.will_set(self._names[Topic.STATE], last_will, qos=will.qos, retain=will.retain)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
         client.on_publish = self._on_publish
-        client.on_socket_open = _send_at_once
         return client
 
     def _read(self) -> None:
@@ -220,31 +227,19 @@ class Connection:
             self._listener.came_down(topic, bytes(message.payload))
 
 
-def _send_at_once(_client: paho.Client, _data: Any, connection: SocketLike) -> None:
-    """Without this an event waits for the other side's delayed TCP acknowledgement: 40 ms a message, measured."""
-    if isinstance(connection, socket.socket):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Client(paho.Client):
+    """paho on a socket that is connected already; it has no public way to be given one."""
+
+    given: socket.socket
+
+    def _create_socket(self) -> SocketLike:
+        return self.given
 
 
-class _Tls(ssl.SSLContext):
-    """Remembers its last socket, which paho drops without closing it when the handshake fails."""
-
-    _last: ssl.SSLSocket | None = None
-
-    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        self._last = super().wrap_socket(*arguments, **options)
-        return self._last
-
-    def close_last(self) -> None:
-        """Close it, if there is one."""
-        if self._last is not None:
-            self._last.close()
-
-
-def _tls(settings: UplinkSettings) -> _Tls:
+def _tls(settings: UplinkSettings) -> ssl.SSLContext:
     """TLS 1.2 or later; the broker is checked against our authority, and shown our certificate if we have one."""
     try:
-        context = _Tls(ssl.PROTOCOL_TLS_CLIENT)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(settings.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.certificate_file is not None:

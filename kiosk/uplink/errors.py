@@ -11,9 +11,3 @@ class UplinkError(KioskError):
     """The broker cannot be reached, or did not keep to MQTT; events wait on the card."""
 
     fault: ClassVar[FaultCode | None] = FaultCode.UPLINK
-
-
-class ReceiptError(KioskError):
-    """What came as a receipt is not one that our district signed for this device."""
-
-    fault: ClassVar[FaultCode | None] = FaultCode.RECEIPT

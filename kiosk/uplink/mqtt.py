@@ -1,12 +1,11 @@
-"""The uplink: one thread that connects, stays connected, and judges what comes down.
+"""The uplink: one thread that connects, stays connected, and hands on what comes down.
 
 The journal is the outbox: after a connection whatever is unsigned is fetched from it; events appended meanwhile are
-offered and go out at once. A receipt that is the district's goes to the journal, which alone says how far we are.
+offered and go out at once. A receipt goes to the journal, which alone judges it and says how far we are.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,22 +13,20 @@ from random import SystemRandom
 
 from kiosk.config import UplinkSettings
 from kiosk.core.faults import FaultCode
-from kiosk.core.messages import FaultCleared, FaultRaised, Message, UplinkChanged
+from kiosk.core.messages import Message, UplinkChanged
 from kiosk.core.ports import Outbox
-from kiosk.uplink.errors import ReceiptError, UplinkError
-from kiosk.uplink.receipts import judged
+from kiosk.uplink.errors import UplinkError
+from kiosk.uplink.incoming import Incoming
 from kiosk.uplink.session import Reported, Session, Terminal
 from kiosk.worker import FIRST_RETRY_S, Worker
 from wire.attendance import Event
-from wire.chain import public_key
 from wire.condition import Birth
-from wire.topics import Topic
-
-log = logging.getLogger(__name__)
 
 RESEND_S = 10.0
 """Seconds that the district may take to sign; doubled while it stays silent, up to a quarter of an hour."""
 TURN_S = 1.0
+STEADY_S = 10.0
+"""A connection that lasts no longer has failed too: somebody else who uses our name throws us off at once."""
 LONGEST_SPREAD_S = 8.0
 """Three hundred terminals come back within this time after a long outage, not at once."""
 
@@ -49,26 +46,21 @@ class Uplink(Worker):
     ) -> None:
         """
         Args:
-            settings: `host` is not empty, `district_key` a public key.
+            settings: `host` is not empty.
             district: the district's name in topics.
             birth: what the terminal is; its `dev` names it, its `boot` dates the state and the will.
             resend_s: seconds that the district may take to sign before everything unsigned is sent again.
-
-        Raises:
-            ValueError: `district_key` is not a public key.
         """
         super().__init__("uplink", FaultCode.UPLINK, post)
         self._settings = settings
         self._district = district
-        self._district_key = public_key(settings.district_key)
         self._birth = birth
         self._outbox = outbox
         self._resend_s = resend_s
         self._faults: frozenset[FaultCode] = frozenset()
         self._session: Session | None = None
         self._failures = 0
-        self._receipts_doubted = False
-        self._ignored: set[Topic] = set()
+        self._incoming = Incoming()
 
     # ---- from any thread
 
@@ -93,7 +85,11 @@ class Uplink(Worker):
             session.mailbox.put(birth)
 
     def stop(self) -> None:
-        """Send the last checkpoint, take leave, and end; at most a few seconds."""
+        """Send the last checkpoint, take leave, and end.
+
+        A few seconds at most, unless the broker's name is being looked up, which nothing can break off: then as long as
+        the resolver takes.
+        """
         self.stopping.set()
         session = self._session
         if session is not None:
@@ -108,9 +104,11 @@ class Uplink(Worker):
         self._spread_out()
         self._failures += 1
         terminal = Terminal(self._district, self._birth.dev, self._birth.boot)
-        session = Session(self._settings, terminal, self._outbox, self._came_down, self._resend_s)
+        session = Session(self._settings, terminal, self._outbox, self._incoming, self._resend_s)
         try:
-            session.connect()
+            if not session.connect(self._carries_on):
+                yield
+                return
             with self._published(session):
                 session.begin(self._birth, self._faults)
                 yield
@@ -130,12 +128,14 @@ class Uplink(Worker):
 
         Offers are taken before the journal is asked, so that no event falls between the two.
         """
-        self._failures = 0
+        begun_s = time.monotonic()
         self._session = session
         self.post(UplinkChanged(connected=True))
         try:
             yield
         finally:
+            if time.monotonic() - begun_s > STEADY_S:
+                self._failures = 0
             self._session = None
             self.post(UplinkChanged(connected=False))
 
@@ -150,34 +150,7 @@ class Uplink(Worker):
             if self.stopping.wait(min(left_s, FIRST_RETRY_S)):
                 return
 
-    # ---- what comes down
-
-    def _came_down(self, topic: Topic, raw: bytes) -> None:
-        if topic is Topic.RECEIPT:
-            self._receipt_came(raw)
-        elif topic not in self._ignored:
-            self._ignored.add(topic)
-            log.warning("uplink: %s came down (%d bytes) and was ignored: not supported yet", topic, len(raw))
-
-    def _receipt_came(self, raw: bytes) -> None:
-        try:
-            receipt = judged(raw, self._birth.dev, self._district_key)
-        except ReceiptError as error:
-            self._doubt(str(error))
-            return
-        self._trust()
-        self._outbox.acknowledge(receipt)
-        if self._session is not None:
-            self._session.ask_receipted()
-
-    def _doubt(self, why: str) -> None:
-        if not self._receipts_doubted:
-            self._receipts_doubted = True
-            log.error("uplink: %s: %s", FaultCode.RECEIPT, why)
-            self.post(FaultRaised(FaultCode.RECEIPT, why))
-
-    def _trust(self) -> None:
-        if self._receipts_doubted:
-            self._receipts_doubted = False
-            log.info("uplink: %s is over", FaultCode.RECEIPT)
-            self.post(FaultCleared(FaultCode.RECEIPT))
+    def _carries_on(self) -> bool:
+        """Beat; whether nobody has asked to stop."""
+        self.beats += 1
+        return not self.stopping.is_set()

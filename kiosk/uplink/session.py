@@ -12,10 +12,11 @@ from kiosk.core.faults import FAULTS, FaultCode, Severity
 from kiosk.core.ports import Outbox
 from kiosk.uplink.connection import Connection, Listener
 from kiosk.uplink.errors import UplinkError
+from kiosk.uplink.incoming import Incoming
 from kiosk.uplink.mailbox import Mailbox
 from kiosk.uplink.outgoing import Fetch, History, Live, Outgoing
 from wire.attendance import VERSION, Event, EventType, encode
-from wire.chain import Head
+from wire.chain import Head, Receipt
 from wire.condition import Birth, State, Status
 from wire.topics import Topic
 
@@ -71,12 +72,12 @@ class Session:
         settings: UplinkSettings,
         terminal: Terminal,
         outbox: Outbox,
-        came_down: Callable[[Topic, bytes], None],
+        incoming: Incoming,
         resend_s: float,
     ) -> None:
         """
         Args:
-            came_down: see `Listener`.
+            incoming: reads what comes down.
             resend_s: see `Outgoing`.
 
         Raises:
@@ -86,20 +87,23 @@ class Session:
         self._terminal = terminal
         self._outbox = outbox
         self._outgoing = Outgoing(settings.window, resend_s, time.monotonic())
+        self._incoming = incoming
+        self._is_judging = False
+        self._next_receipt: Receipt | None = None
         self._said_state: State | None = None
         self._next_head_s = 0.0
-        listener = Listener(came_down, lambda mid: self._outgoing.arrived(mid, time.monotonic()))
+        listener = Listener(self._came_down, lambda mid: self._outgoing.arrived(mid, time.monotonic()))
         will = encode(terminal.state(Status.OFFLINE))
         self._connection = Connection(settings, terminal.district, terminal.dev, will, listener)
         self.mailbox: Mailbox[Arrival] = Mailbox()
 
-    def connect(self) -> None:
-        """Reach the broker and be let in.
+    def connect(self, carry_on: Callable[[], bool]) -> bool:
+        """Reach the broker and be let in; see `Connection.open`.
 
         Raises:
             UplinkError: no broker there, or it refuses us.
         """
-        self._connection.open()
+        return self._connection.open(carry_on)
 
     def begin(self, birth: Birth, faults: frozenset[FaultCode]) -> None:
         """Say how and what we are, and start on whatever the district has not signed for.
@@ -109,7 +113,7 @@ class Session:
         """
         self._say_state(faults)
         self._connection.publish(Topic.BIRTH, encode(birth))
-        self.ask_receipted()
+        self._ask_receipted()
 
     def exchange(self, timeout_s: float) -> None:
         """Wait until something arrives or goes, at most this long, and do what is due.
@@ -121,10 +125,6 @@ class Session:
         for arrival in self.mailbox.take_all():
             self._take(arrival)
         self._send_due()
-
-    def ask_receipted(self) -> None:
-        """Have the journal say how far the district has signed; the answer comes to the mailbox."""
-        self._outbox.receipted(lambda upto_seq: self.mailbox.put(Receipted(upto_seq)))
 
     def say_goodbye(self) -> None:
         """Send the last checkpoint and `offline`, and take leave.
@@ -144,6 +144,31 @@ class Session:
         self._connection.close()
         self.mailbox.close()
 
+    def _came_down(self, topic: Topic, raw: bytes) -> None:
+        receipt = self._incoming.receipt(topic, raw)
+        if receipt is not None:
+            self._hand_on(receipt)
+
+    def _hand_on(self, receipt: Receipt) -> None:
+        """Have the journal judge it; of those that come meanwhile, the last, so that no flood holds up the card."""
+        if self._is_judging:
+            self._next_receipt = receipt
+            return
+        self._is_judging = True
+        self._outbox.acknowledge(receipt)
+        self._ask_receipted()
+
+    def _ask_receipted(self) -> None:
+        """Have the journal say how far the district has signed; the answer comes to the mailbox."""
+        self._outbox.receipted(lambda upto_seq: self.mailbox.put(Receipted(upto_seq)))
+
+    def _judged(self, upto_seq: int, now_s: float) -> None:
+        self._outgoing.receipted(upto_seq, now_s)
+        self._is_judging = False
+        receipt, self._next_receipt = self._next_receipt, None
+        if receipt is not None:
+            self._hand_on(receipt)
+
     def _take(self, arrival: Arrival) -> None:
         now_s = time.monotonic()
         match arrival:
@@ -152,7 +177,7 @@ class Session:
             case Fetched(events):
                 self._outgoing.fetched(events, now_s)
             case Receipted(upto_seq):
-                self._outgoing.receipted(upto_seq, now_s)
+                self._judged(upto_seq, now_s)
             case Head():
                 self._connection.publish(Topic.HEAD, encode(arrival))
             case Reported(faults):

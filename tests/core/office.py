@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Hint, Modality, Person, Policy, References
 from kiosk.core.messages import Command, EventRecorded, Message, ModalityReady, PeopleLoaded, Record
 from kiosk.core.schedule import DayRule, Schedule
-from kiosk.core.session import Idle, State, step
+from kiosk.core.session import step
+from kiosk.core.state import Idle, State
 from wire.attendance import ClockQuality, ClockSource, Moment
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -20,10 +21,10 @@ MIDNIGHT = datetime(2026, 11, 23, tzinfo=JAKARTA)
 
 
 def at(clock: str) -> Moment:
-    """The moment at `HH:MM:SS` of that Monday, local; the monotonic clock started at its midnight."""
+    """The moment at `HH:MM:SS` of that Monday, local (24: the day after); the monotonic clock began at its midnight."""
     hours, minutes, seconds = map(int, clock.split(":"))
-    t = MIDNIGHT.replace(hour=hours, minute=minutes, second=seconds)
-    mono_ms = round((t - MIDNIGHT).total_seconds() * 1000)
+    since = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    t, mono_ms = MIDNIGHT + since, round(1000 * since.total_seconds())
     return Moment(t.astimezone(UTC), "boot-1", mono_ms, ClockQuality(ClockSource.NETWORK, 20, ok=True))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, Turn, TurnOutcome
+from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, References, Turn, TurnOutcome
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
@@ -17,14 +18,17 @@ from kiosk.core.messages import (
     FaultCleared,
     FaultRaised,
     FingerSeen,
+    ModalityBusy,
     ModalityReady,
+    PeopleLoaded,
     Record,
     StopTurn,
     Tick,
     TurnAnswered,
     TurnAsked,
 )
-from kiosk.core.session import (
+from kiosk.core.session import step
+from kiosk.core.state import (
     Challenged,
     Choosing,
     Greeting,
@@ -35,7 +39,6 @@ from kiosk.core.session import (
     Refusing,
     Starting,
     State,
-    step,
 )
 from tests.core.office import BUDI, POLICY, SITI, at, face, finger, nobody, on_disk, open_office, told, unusable
 from wire.attendance import Act, EventType, Mode
@@ -118,6 +121,41 @@ def test_one_unlucky_frame_neither_refuses_a_person_nor_lets_a_photograph_in() -
     assert isinstance(photograph.phase, Refusing)
 
 
+def test_the_face_that_is_alive_must_be_the_face_that_is_matched() -> None:
+    """Somebody alive who resembles Siti a little, and her photograph for a moment."""
+    alive, photograph = face(MORNING, score=0.50, pad=0.99), face(MORNING, score=0.97, pad=0.0)
+
+    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [alive, alive, photograph]))
+
+    assert isinstance(state.phase, Refusing)
+
+
+def test_a_frame_far_below_the_others_is_somebody_else() -> None:
+    one, other = face(MORNING, score=0.39), face(MORNING, score=0.9)
+
+    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [one, other, other]))
+
+    assert isinstance(state.phase, Refusing)
+    assert state.phase.reason is Reason.UNKNOWN
+
+
+def test_a_frame_that_could_not_be_judged_does_not_undo_a_veto() -> None:
+    frames = [face(MORNING, pad=0.0), face(MORNING, pad=0.0), face(MORNING, pad=None)]
+
+    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, frames), policy=CHALLENGE)
+
+    assert isinstance(state.phase, Refusing)
+    assert state.phase.reason is Reason.ATTACK
+
+
+def test_a_second_face_begins_the_look_anew() -> None:
+    two = FaceSeen(unusable(MORNING, Hint.ONE_PERSON, faces=2))
+
+    state, _ = told(open_office(MORNING), MORNING, *looked_at()[:2], two, *looked_at()[:2])
+
+    assert isinstance(state.phase, Looking)
+
+
 def test_a_second_tap_within_minutes_is_greeted_not_recorded() -> None:
     state, commands = told(open_office(MORNING), MORNING, *looked_at())
     state, _ = told(state, MORNING, *on_disk(commands))
@@ -128,6 +166,32 @@ def test_a_second_tap_within_minutes_is_greeted_not_recorded() -> None:
     assert state.phase.repeated
     assert state.phase.t == MORNING.t
     assert commands == []
+
+
+def test_a_second_tap_after_midnight_is_a_second_tap() -> None:
+    evening = replace(at("23:58:00"), t=at("23:58:00").t)
+    state, commands = told(open_office(evening), evening, FingerSeen(finger(evening)), ActChosen(Act.DEPARTURE))
+    state, _ = told(state, evening, *on_disk(commands))
+    midnight = at("24:01:00")
+
+    state, commands = told(state, midnight, FingerSeen(finger(midnight)))
+
+    assert isinstance(state.phase, Greeting)
+    assert state.phase.repeated
+    assert commands == []
+
+
+def test_a_tap_under_a_wrong_clock_does_not_undo_the_days_arrival() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+    state, _ = told(state, MORNING, *on_disk(commands))
+    tomorrow = replace(at("08:00:00"), t=at("08:00:00").t + timedelta(days=1))
+    state, commands = told(state, tomorrow, FingerSeen(finger(tomorrow)))
+    state, _ = told(state, tomorrow, *on_disk(commands), Tick())
+    noon = at("12:00:00")
+
+    _, commands = told(state, noon, FingerSeen(finger(noon)))
+
+    assert on_disk(commands)[0].entry.act is Act.DEPARTURE
 
 
 def test_who_was_greeted_and_stays_is_not_looked_at_again() -> None:
@@ -222,6 +286,18 @@ def test_an_event_that_comes_late_is_not_greeted_but_known() -> None:
     assert commands == []
 
 
+def test_who_taps_again_while_the_disk_is_slow_is_recorded_once() -> None:
+    state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
+    late = at("07:20:06")
+
+    state, again = told(state, late, Tick(), FingerSeen(finger(late)))
+
+    assert isinstance(state.phase, Recording)
+    assert [event.entry.typ for event in on_disk(again)] == [EventType.AUDIT]
+    state, _ = told(state, late, *on_disk(commands))
+    assert isinstance(state.phase, Greeting)
+
+
 def test_another_visits_event_does_not_greet() -> None:
     state, commands = told(open_office(MORNING), MORNING, FingerSeen(finger(MORNING)))
     [recorded] = on_disk(commands)
@@ -282,6 +358,46 @@ def test_without_the_passive_model_the_challenge_takes_its_place() -> None:
     assert commands == [AskTurn(1, SITI.pid)]
 
 
+# ---- who stays in view
+
+
+def stayed(state: State, seconds: int) -> int:
+    """How often a stranger is refused who stays in view this long; four frames a second."""
+    refused = 0
+    for ms in range(0, 1000 * seconds, 250):
+        now = replace(MORNING, mono_ms=MORNING.mono_ms + ms)
+        state, commands = told(state, now, Tick(), FaceSeen(face(now, score=0.1)))
+        refused += len(commands)
+    return refused
+
+
+def test_a_stranger_who_stays_in_view_does_not_fill_the_journal() -> None:
+    assert 2 <= stayed(open_office(MORNING), 60) <= 6
+    assert stayed(open_office(MORNING), 3600) <= 15
+
+
+def test_a_stranger_in_view_keeps_nobody_who_is_known_waiting() -> None:
+    state = open_office(MORNING)
+    for ms in range(0, 60_000, 250):
+        now = replace(MORNING, mono_ms=MORNING.mono_ms + ms)
+        state, _ = told(state, now, Tick(), FaceSeen(face(now, score=0.1)))
+    later = replace(MORNING, mono_ms=MORNING.mono_ms + 65_000)
+
+    state, _ = told(state, later, Tick(), *3 * [FaceSeen(face(later))])
+
+    assert isinstance(state.phase, Recording)
+
+
+def test_a_stranger_who_stepped_aside_is_looked_at_again_at_once() -> None:
+    state, _ = told(open_office(MORNING), MORNING, *looked_at(score=0.1))
+    for clock in ("07:20:05", "07:20:10"):
+        state, _ = told(
+            state, at(clock), Tick(), FaceSeen(nobody(at(clock))), *3 * [FaceSeen(face(at(clock), score=0.1))]
+        )
+
+        assert isinstance(state.phase, Refusing)
+
+
 # ---- faults
 
 
@@ -319,6 +435,35 @@ def test_without_any_device_the_kiosk_is_out_of_service() -> None:
     state, _ = told(open_office(MORNING), MORNING, *faults)
 
     assert isinstance(state.phase, OutOfService)
+
+
+def test_a_reader_that_is_being_filled_keeps_nobody_from_the_camera() -> None:
+    loaded = PeopleLoaded((SITI, BUDI), {}, References())
+    state, _ = told(State(), MORNING, loaded, ModalityReady(Modality.FACE), Tick())
+    assert isinstance(state.phase, Starting)
+
+    state, _ = told(state, at("07:20:05"), Tick())
+
+    assert isinstance(state.phase, Idle)
+    assert state.working(POLICY) == {Modality.FACE}
+
+
+def test_a_reader_that_is_filled_anew_is_not_offered_meanwhile() -> None:
+    state, _ = told(open_office(MORNING), MORNING, ModalityBusy(Modality.FINGER))
+    assert state.working(POLICY) == {Modality.FACE}
+
+    state, _ = told(state, MORNING, ModalityReady(Modality.FINGER))
+
+    assert state.working(POLICY) == {Modality.FACE, Modality.FINGER}
+
+
+def test_who_is_struck_off_the_roster_while_choosing_may_still_finish() -> None:
+    evening = at("15:45:00")
+    state, _ = told(open_office(evening), evening, FingerSeen(finger(evening)))
+
+    state, _ = told(state, evening, PeopleLoaded((BUDI,), {}, References()), ActChosen(Act.DEPARTURE))
+
+    assert isinstance(state.phase, Recording)
 
 
 def test_a_face_only_kiosk_without_its_camera_is_out_of_service() -> None:

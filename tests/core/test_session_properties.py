@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Hint, Liveness, Modality, Policy, Turn, TurnOutcome
+from kiosk.core.biometrics import (
+    Candidate,
+    FaceProbe,
+    FingerProbe,
+    Hint,
+    Liveness,
+    Modality,
+    Policy,
+    References,
+    Turn,
+    TurnOutcome,
+)
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
@@ -18,17 +30,21 @@ from kiosk.core.messages import (
     FaultRaised,
     FingerSeen,
     Message,
+    ModalityBusy,
     ModalityReady,
     OutboxDepth,
+    PeopleLoaded,
     Record,
     Tick,
     TurnAnswered,
     TurnAsked,
     UplinkChanged,
 )
-from kiosk.core.session import Greeting, Refusing, step
+from kiosk.core.schedule import Tap
+from kiosk.core.session import step
+from kiosk.core.state import Greeting, Idle, Looking, OutOfService, Starting
 from tests.core.office import BUDI, POLICY, SITI, at, open_office
-from wire.attendance import Act, EventType, Moment
+from wire.attendance import Act, Entry, EventType, Mode, Moment
 
 START = at("07:00:00")
 pids = st.sampled_from([SITI.pid, BUDI.pid, "p-erased"])
@@ -71,10 +87,13 @@ messages = st.one_of(
     st.builds(FaultCleared, st.sampled_from(FaultCode)),
     st.builds(ModalityReady, st.sampled_from(Modality)),
     st.builds(UplinkChanged, st.booleans()),
+    st.builds(ModalityBusy, st.sampled_from(Modality)),
     st.builds(OutboxDepth, st.integers(0, 5)),
+    st.builds(PeopleLoaded, st.sampled_from([(SITI, BUDI), (BUDI,)]), st.just({}), st.just(References())),
     st.just(Tick()),
 )
-steps = st.lists(st.tuples(messages, st.integers(0, 20_000)), max_size=60)
+steps = st.lists(st.tuples(messages, st.integers(0, 600_000)), max_size=60)
+"""What happens, and how many milliseconds after the thing before it; up to twice the repeat window."""
 policies = st.sampled_from([replace(POLICY, liveness=kind) for kind in Liveness])
 
 
@@ -85,48 +104,62 @@ class Kiosk:
     policy: Policy
     now: Moment = START
     waiting: list[Record] = field(default_factory=list)
-    on_disk: set[str | None] = field(default_factory=set)
-    recorded_visits: list[int | None] = field(default_factory=list)
+    on_disk: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = open_office(self.now, self.policy)
 
     def tell(self, message: Message | Answer, after_ms: int) -> list[Record]:
-        self.now = replace(self.now, mono_ms=self.now.mono_ms + after_ms)
+        self.now = replace(
+            self.now, mono_ms=self.now.mono_ms + after_ms, t=self.now.t + timedelta(milliseconds=after_ms)
+        )
         if isinstance(message, Answer):
             if not self.waiting:
                 return []
             record = self.waiting.pop(message.which % len(self.waiting))
-            if record.entry.typ is EventType.ATTENDANCE:
-                self.on_disk.add(record.entry.pid)
+            self.on_disk.append(record.entry)
             message = EventRecorded(record.visit, 1, record.entry)
+        if isinstance(message, PeopleLoaded):
+            message = replace(message, taps=self._taps())
         self.state, commands = step(self.state, message, self.now, self.policy)
         records = [command for command in commands if isinstance(command, Record)]
         self.waiting += records
         return records
 
+    def _taps(self) -> dict[str, tuple[Tap, ...]]:
+        """What storage would tell."""
+        taps: dict[str, tuple[Tap, ...]] = {}
+        for entry in self.on_disk:
+            if entry.pid is not None and entry.act is not None:
+                taps[entry.pid] = (*taps.get(entry.pid, ()), Tap(entry.act, entry.at.t))
+        return taps
+
+
+def attendance(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.entry.typ is EventType.ATTENDANCE]
+
+
+Told = list[tuple[Message | Answer, int]]
+
 
 @settings(max_examples=400)
 @given(policies, steps)
-def test_nobody_is_greeted_whose_event_is_not_on_disk(policy: Policy, told: list[tuple[Message | Answer, int]]) -> None:
+def test_nobody_is_greeted_whose_event_is_not_on_disk(policy: Policy, told: Told) -> None:
     kiosk = Kiosk(policy)
     for message, after_ms in told:
         kiosk.tell(message, after_ms)
 
-        if isinstance(kiosk.state.phase, Greeting):
-            assert kiosk.state.phase.person.pid in kiosk.on_disk
+        phase = kiosk.state.phase
+        if isinstance(phase, Greeting):
+            events = {(entry.pid, entry.act, entry.at.t) for entry in kiosk.on_disk}
+            assert (phase.person.pid, phase.reading.act, phase.t) in events
 
 
 @settings(max_examples=400)
 @given(policies, steps)
-def test_no_visit_is_recorded_twice(policy: Policy, told: list[tuple[Message | Answer, int]]) -> None:
+def test_no_visit_is_recorded_twice(policy: Policy, told: Told) -> None:
     kiosk = Kiosk(policy)
-    visits = [
-        record.visit
-        for message, after_ms in told
-        for record in kiosk.tell(message, after_ms)
-        if record.entry.typ is EventType.ATTENDANCE
-    ]
+    visits = [record.visit for message, after_ms in told for record in attendance(kiosk.tell(message, after_ms))]
 
     assert len(visits) == len(set(visits))
     assert None not in visits
@@ -134,29 +167,53 @@ def test_no_visit_is_recorded_twice(policy: Policy, told: list[tuple[Message | A
 
 @settings(max_examples=400)
 @given(policies, steps)
-def test_a_visit_that_was_vetoed_is_never_recorded(policy: Policy, told: list[tuple[Message | Answer, int]]) -> None:
+def test_nobody_is_recorded_twice_within_the_repeat_window(policy: Policy, told: Told) -> None:
+    kiosk = Kiosk(policy)
+    last: dict[str | None, Moment] = {}
+    for message, after_ms in told:
+        for record in attendance(kiosk.tell(message, after_ms)):
+            entry = record.entry
+            if entry.pid in last:
+                assert (entry.at.t - last[entry.pid].t).total_seconds() >= policy.repeat_within_s
+            last[entry.pid] = entry.at
+
+
+@settings(max_examples=400)
+@given(policies, steps)
+def test_a_visit_that_was_vetoed_is_never_recorded(policy: Policy, told: Told) -> None:
     kiosk = Kiosk(policy)
     vetoed: set[int] = set()
     for message, after_ms in told:
         records = kiosk.tell(message, after_ms)
 
-        attendance = {record.visit for record in records if record.entry.typ is EventType.ATTENDANCE}
-        assert not attendance & vetoed
-        phase = kiosk.state.phase
-        if isinstance(phase, Refusing) and phase.reason in {Reason.ATTACK, Reason.NOT_LIVE}:
+        assert not {record.visit for record in attendance(records)} & vetoed
+        if any(record.entry.reason in {Reason.ATTACK, Reason.NOT_LIVE} for record in records):
             vetoed.add(kiosk.state.visits)
 
 
 @settings(max_examples=400)
 @given(steps)
-def test_a_face_is_recorded_only_with_a_liveness_score_above_the_threshold(
-    told: list[tuple[Message | Answer, int]],
-) -> None:
+def test_a_face_is_recorded_only_on_frames_that_passed_the_liveness_check(told: Told) -> None:
     kiosk = Kiosk(POLICY)
     for message, after_ms in told:
-        for record in kiosk.tell(message, after_ms):
-            entry = record.entry
-            if entry.typ is EventType.ATTENDANCE and entry.mode == "face":
-                assert entry.pad is not None
-                passed = entry.pad.score is not None and entry.pad.score >= POLICY.pad_threshold
-                assert passed or entry.pad.challenge is not None
+        looking = kiosk.state.phase
+        for record in attendance(kiosk.tell(message, after_ms)):
+            if record.entry.mode is Mode.FACE and isinstance(message, FaceSeen) and isinstance(looking, Looking):
+                frames = (*looking.probes, message.probe)
+                bona_fide = [probe for probe in frames if (probe.pad_score or 0.0) >= POLICY.pad_threshold]
+                scores = [probe.candidates[0].comparison_score for probe in bona_fide if probe.candidates]
+                assert len(bona_fide) >= 2
+                assert max(scores) >= POLICY.face_threshold
+
+
+@settings(max_examples=200)
+@given(policies, steps)
+def test_every_phase_ends_by_itself_or_waits_for_a_person(policy: Policy, told: Told) -> None:
+    kiosk = Kiosk(policy)
+    for message, after_ms in told:
+        kiosk.tell(message, after_ms)
+
+    for _ in range(4):
+        kiosk.tell(Tick(), 60_000)
+
+    assert isinstance(kiosk.state.phase, Idle | OutOfService | Starting)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time
 from kiosk.core.biometrics import FaceProbe, Hint, Liveness, Modality, Person, Policy, Turn
 from kiosk.core.decision import Accepted, Reason
 from kiosk.core.faults import FaultCode
-from kiosk.core.schedule import DayRule, Reading, Schedule
-from kiosk.core.session import (
+from kiosk.core.schedule import DayRule, Schedule
+from kiosk.core.state import (
     Challenged,
     Choosing,
     Greeting,
@@ -101,7 +101,7 @@ STATES: dict[str, Shown] = {
     "challenged_right": _challenged(Turn.RIGHT),
     "choosing": Shown(_online(Choosing(1, ACCEPTED, SITI, NOW_MS + 7000)), HOME),
     "choosing_demonstration": Shown(_online(Choosing(1, ACCEPTED, RADEN, NOW_MS + 7000)), HOME, UNCHECKED),
-    "recording": Shown(_online(Recording(1, SITI, Mode.FACE, Reading(Act.ARRIVAL), NOW_MS + 5000))),
+    "recording": Shown(_online(Recording(1, SITI, Mode.FACE, NOW_MS + 5000))),
     "greeting_on_time": _greeting(SITI, Act.ARRIVAL, ON_TIME),
     "greeting_late": _greeting(BUDI, Act.ARRIVAL, LATE),
     "greeting_very_late": _greeting(RADEN, Act.ARRIVAL, NOON),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kiosk.config import Language
 from kiosk.core.biometrics import Person
-from kiosk.core.session import Choosing, Greeting, Recording
+from kiosk.core.state import Choosing, Greeting, Recording
 from kiosk.display.layout import LEADING, Line, Mark, marks
 from kiosk.display.renderer import Renderer
 from kiosk.display.scene import Box, Button, Colour, Item, Row, Scene, Stack

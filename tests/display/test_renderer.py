@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ import pygame
 import pytest
 
 from kiosk.config import DisplaySettings, Language
+from kiosk.core.biometrics import Person
 from kiosk.core.messages import ActChosen
+from kiosk.core.state import Recording
 from kiosk.display.renderer import DisplayError, Renderer, fitted
 from kiosk.display.scene import Box, Panel, Picture, Scene
 from kiosk.display.screens import view
 from kiosk.display.texts import Texts
 from tests.display.golden import read
 from tests.display.states import LOOKS, STATES
-from wire.attendance import Act
+from wire.attendance import Act, Mode
 
 SIZE = (800, 480)
 RED = Scene(SIZE, (200, 0, 0), ())
@@ -87,6 +90,14 @@ def test_a_touch_finds_its_button_on_a_panel_of_another_size(
     press(box.x * scale + left - 3, box.y * scale + top + 3)
     press(box.x * scale + left + 3, box.y * scale + top - 3)
     assert window.touches() == []
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u0000", "", "Siti \u0007 Aminah"])
+def test_a_name_that_cannot_be_drawn_does_no_harm(window: Renderer, texts: dict[Language, Texts], name: str) -> None:
+    shown = STATES["recording"]
+    state = replace(shown.state, phase=Recording(1, Person("p-1", name), Mode.FACE, 9_000_000))
+
+    window.draw(view(state, shown.now, shown.policy, texts[Language.INDONESIAN], LOOKS["800"]), None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kiosk.config import Language
-from kiosk.core.session import Greeting
+from kiosk.core.state import Greeting
 from kiosk.display.parts import initials
 from kiosk.display.scene import Button, Chip, Item, Octagon, Oval, Picture, Ring, Row, Scene, Stack
 from kiosk.display.screens import view

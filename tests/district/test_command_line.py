@@ -5,7 +5,9 @@ file, place, value and rule, and the exit code tells a script what happened.
 from __future__ import annotations
 
 import json
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,13 @@ from wire.topics import Address, Topic
 
 SETTINGS = f'[district]\nname = "{DISTRICT}"\ndirectory = "var"\n[broker]\nhost = "127.0.0.1"\n'
 CHAIN = events(3)
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -53,6 +62,12 @@ def test_the_key_is_made_once_for_its_owner_alone(config: Path, capsys: pytest.C
     assert stat.S_IMODE((config.parent / "var" / FILE).stat().st_mode) == 0o600
 
 
+def test_nobody_else_on_the_computer_can_read_what_is_held(config: Path) -> None:
+    assert run("list", config) == OK
+
+    assert stat.S_IMODE((config.parent / "var" / "district.db").stat().st_mode) == 0o600
+
+
 def test_a_key_that_others_can_read_is_not_used(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("key", config)
     (config.parent / "var" / FILE).chmod(0o644)
@@ -80,11 +95,41 @@ def test_a_device_is_trusted_once_it_is_enrolled(config: Path, capsys: pytest.Ca
     assert (row["dev"], row["unit"], row["events"], row["key"]) == (DEV, "desa-kalimanah", 3, public_hex(DEVICE_KEY))
 
 
-def test_a_device_cannot_be_given_another_key(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("enrol-device", config, DEV, public_hex(DEVICE_KEY))
+def test_a_device_that_has_sent_events_cannot_be_given_another_key(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receive(config, *CHAIN)
 
     assert run("enrol-device", config, DEV, public_hex(OTHER_KEY)) == UNUSABLE
-    assert "is enrolled already" in capsys.readouterr().err
+    assert "has sent events under the key" in capsys.readouterr().err
+
+
+def test_a_key_that_was_mistyped_can_be_put_right(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("enrol-device", config, DEV, public_hex(OTHER_KEY))
+
+    assert run("enrol-device", config, DEV, public_hex(DEVICE_KEY)) == OK
+    receive(config, *CHAIN)
+    assert run("verify", config) == OK
+
+
+def test_rubbish_on_a_devices_topics_does_not_speak_against_its_chain(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receive(config, *CHAIN)
+    with opened_store(config.parent / "var") as store:
+        Intake(store, DISTRICT_KEY, DISTRICT).take(str(Address(DISTRICT, DEV, Topic.EVENT)), b"rubbish")
+
+    assert run("verify", config) == OK
+    assert "1 messages on its topics were not its own" in capsys.readouterr().out
+
+
+def test_a_terminal_that_nobody_enrolled_is_shown(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with opened_store(config.parent / "var") as store:
+        Intake(store, DISTRICT_KEY, DISTRICT).take(str(Address(DISTRICT, "kiosk-new", Topic.EVENT)), encode(CHAIN[0]))
+
+    run("list", config)
+
+    assert f"not enrolled: hadir/v1/{DISTRICT}/kiosk-new/up/event" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("device", "key"), [(DEV, "abc"), ("Balai/1", public_hex(DEVICE_KEY)), ("", "")])
@@ -99,6 +144,7 @@ def test_the_events_of_a_device_are_listed_in_order(config: Path, capsys: pytest
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["seq", "1", "2", "3"]
     assert "p-siti  arrival" in lines[1]
+    assert "+07:00" in lines[1]
 
 
 def test_a_chain_that_is_whole_verifies(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +200,10 @@ def test_a_device_that_is_not_enrolled_is_said_to_be(
         (SETTINGS.replace(DISTRICT, "Batang Hari"), "[district] name = 'Batang Hari': expected"),
         (SETTINGS.replace('directory = "var"', "directory = 7"), "[district] directory = 7: expected a path in quotes"),
         (SETTINGS.replace('host = "127.0.0.1"\n', ""), "[broker]: object missing required field `host`"),
+        (
+            SETTINGS.replace("127.0.0.1", "broker.example"),
+            "[broker]: host = 'broker.example': expected `ca_file` with it, or events travel in the clear",
+        ),
         ("[district\n", "is not TOML"),
         ("", "object missing required field `district`"),
     ],
@@ -165,6 +215,13 @@ def test_a_wrong_setting_is_named_with_its_place_value_and_rule(
 
     assert run("verify", config) == WRONG_USE
     assert f"district.toml: {complaint}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", 'broker.example"\nca_file = "ca.pem'])
+def test_a_broker_on_this_machine_or_with_an_authority_may_be_spoken_to(config: Path, host: str) -> None:
+    config.write_text(SETTINGS.replace("127.0.0.1", host))
+
+    assert run("list", config) == OK
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,10 +187,35 @@ def test_the_same_rubbish_fills_the_quarantine_once(take: Take, store: Store) ->
     assert item.times == 3
 
 
-def test_the_quarantine_is_bounded(take: Take, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quarantine_is_bounded_and_keeps_the_oldest(
+    take: Take, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(district_store, "QUARANTINE_LIMIT", 5)
     for number in range(9):
         take(Topic.EVENT, b"rubbish %d" % number)
+
+    assert sorted(item.raw for item in store.quarantined()) == [b"rubbish %d" % number for number in range(5)]
+
+
+@pytest.mark.parametrize("noisy", [DEV, "another-01", "unknown-01"])
+def test_noise_does_not_crowd_out_a_fork(store: Store, monkeypatch: pytest.MonkeyPatch, noisy: str) -> None:
+    monkeypatch.setattr(district_store, "QUARANTINE_LIMIT", 5)
+    trust(store, devices=("another-01",))
+    intake = Intake(store, DISTRICT_KEY, DISTRICT)
+    for number in range(9):
+        intake.take(str(Address(DISTRICT, noisy, Topic.EVENT)), b"rubbish %d" % number)
+    for event in (*CHAIN[:2], SECOND):
+        intake.take(str(Address(DISTRICT, DEV, Topic.EVENT)), encode(event))
+
+    assert reasons(store).count(Misfit.FORK) == 1
+    assert len(store.quarantined()) == 6
+
+
+def test_the_noise_of_all_unknown_devices_is_bounded_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(district_store, "QUARANTINE_LIMIT", 5)
+    intake = Intake(store, DISTRICT_KEY, DISTRICT)
+    for number in range(9):
+        intake.take(str(Address(DISTRICT, f"unknown-{number}", Topic.EVENT)), b"rubbish")
 
     assert len(store.quarantined()) == 5
 
@@ -200,6 +225,39 @@ def test_a_checkpoint_of_a_second_journal_is_evidence(take: Take, store: Store) 
     take(Topic.HEAD, encode(head(SECOND)))
 
     assert reasons(store) == [Misfit.FORK]
+
+
+def test_two_checkpoints_that_contradict_each_other_are_evidence(take: Take, store: Store) -> None:
+    take(Topic.HEAD, encode(head(CHAIN[1])))
+    take(Topic.HEAD, encode(head(SECOND)))
+
+    assert reasons(store) == [Misfit.FORK]
+
+
+def test_an_older_checkpoint_that_comes_again_does_not_hide_what_is_missing(take: Take, store: Store) -> None:
+    take(Topic.EVENT, encode(CHAIN[0]))
+    for event in (CHAIN[4], CHAIN[0]):
+        take(Topic.HEAD, encode(head(event)))
+
+    (note,) = examined(store, store.devices()[0]).notes
+    assert note.endswith("speaks of 5 events: 4 are not here yet")
+
+
+def test_a_checkpoint_that_came_before_another_event_of_its_number_is_a_problem(take: Take, store: Store) -> None:
+    take(Topic.HEAD, encode(head(SECOND)))
+    take(Topic.BATCH, batch(*CHAIN[:2]))
+
+    (problem,) = examined(store, store.devices()[0]).problems
+    assert problem.endswith("names another event 2 than is held")
+
+
+def test_a_gap_of_any_size_is_told_in_one_line(take: Take, store: Store) -> None:
+    far = seal(tap(), ORIGIN, 2**52, CHAIN[0].hash, DEVICE_KEY)
+    for event in (CHAIN[1], CHAIN[3], far):
+        take(Topic.EVENT, encode(event))
+
+    problems = examined(store, store.devices()[0]).problems
+    assert problems == ("missing: event 1", "missing: event 3", f"missing: events 5 to {2**52 - 1}")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

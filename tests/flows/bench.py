@@ -27,7 +27,7 @@ from kiosk.config import (
     StorageSettings,
     Weekday,
 )
-from kiosk.core.session import Idle, State
+from kiosk.core.state import Idle, State
 from kiosk.display.renderer import Renderer
 from kiosk.recognition.detection import UInt8Array
 from kiosk.recognition.manifest import DEMO_FOLDER

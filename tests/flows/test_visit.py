@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from kiosk.app import run
 from kiosk.core.biometrics import Person
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
-from kiosk.core.session import Greeting, Idle, OutOfService, Refusing
-from kiosk.enrolment import Applicant, EnrolmentError, enrol_person
+from kiosk.core.state import Greeting, Idle, OutOfService, Refusing
+from kiosk.enrolment import Applicant, EnrolmentError, enrol_person, enrolled, erase_person
 from kiosk.recognition.detection import UInt8Array
 from kiosk.recognition.models import open_models
 from kiosk.sim import ridges
 from kiosk.sim.pictures import Attack, attack, person, portrait
+from kiosk.storage.database import FolderInUseError
+from kiosk.storage.store import opened_store
+from kiosk.worker import Bell
 from tests.flows.bench import Bench, opened_bench, portrait_file, portrait_picture
 from wire.attendance import Act, EventType
 
@@ -48,7 +52,7 @@ def enrol_by_finger(bench: Bench, who: Person, presses: list[UInt8Array]) -> Non
         else:
             bench.reader.lift()
 
-    enrol_person(bench.terminal, Applicant(who, finger=LEFT_THUMB), follow)
+    enrol_person(bench.terminal, Applicant(who, fingers=[LEFT_THUMB]), follow)
     bench.reader.lift()
 
 
@@ -131,7 +135,42 @@ def test_a_finger_cannot_be_enrolled_for_two_people(bench: Bench, finger: list[U
     with pytest.raises(EnrolmentError, match=SITI.pid):
         enrol_by_finger(bench, ANDI, [finger[2], finger[1]])
 
-    assert [event.reason for event in bench.events()] == ["enrolled", "enrolment_refused"]
+    assert [event.reason for event in bench.events()] == ["enrolled", "enrolment_duplicate"]
+
+
+def test_what_was_enrolled_before_stays_beside_what_is_new(bench: Bench, finger: list[UInt8Array]) -> None:
+    enrol_by_finger(bench, SITI, finger[:2])
+    enrol_by_face(bench, SITI, "person_b_2.jpg")
+
+    with opened_store(bench.terminal.owner()) as store:
+        references = store.people.references()
+
+    assert (len(references.faces), len(references.fingers)) == (1, 1)
+
+
+def test_who_was_erased_is_not_known_any_more_and_it_is_on_record(bench: Bench) -> None:
+    enrol_by_face(bench, SITI, "person_b_2.jpg")
+    assert [(each.pid, each.name, each.faces) for each in enrolled(bench.terminal)] == [(SITI.pid, SITI.name, 1)]
+
+    assert erase_person(bench.terminal, SITI.pid)
+
+    assert enrolled(bench.terminal) == []
+    assert not erase_person(bench.terminal, SITI.pid)
+    assert [event.reason for event in bench.events()] == ["enrolled", "erased"]
+
+
+def test_a_second_kiosk_on_the_same_folder_ends_at_once(bench: Bench) -> None:
+    with bench.switched_on(), pytest.raises(FolderInUseError):
+        run(bench.terminal, Bell(), headless=True)
+
+
+@pytest.mark.parametrize(
+    ("pid", "name"),
+    [("", "Siti"), ("a b", "Siti"), ("../p", "Siti"), ("p-1", ""), ("p-1", "\u200b"), ("p-1", 81 * "S")],
+)
+def test_nobody_is_enrolled_whom_the_screen_could_not_greet(bench: Bench, pid: str, name: str) -> None:
+    with pytest.raises(EnrolmentError, match="expected 1 to"):
+        enrol_person(bench.terminal, Applicant(Person(pid, name), fingers=[1]), lambda _: None)
 
 
 def test_a_face_cannot_be_enrolled_for_two_people(bench: Bench) -> None:

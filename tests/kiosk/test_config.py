@@ -6,9 +6,11 @@ from datetime import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kiosk.config import ConfigError, Settings, load
 from kiosk.core.biometrics import Liveness, Modality
+from wire.chain import public_hex
 
 NEEDED = """
 [device]
@@ -18,6 +20,9 @@ district = "batang"
 [storage]
 directory = "var"
 """
+
+
+GOOD_KEY = public_hex(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 
 def read(folder: Path, text: str) -> Settings:
@@ -30,7 +35,7 @@ def read(folder: Path, text: str) -> Settings:
     ("text", "complaint"),
     [
         ("[camera]\nframe_rate_hz = 240", "[camera] frame_rate_hz = 240: expected whole number <= 60"),
-        ('[camera]\nframe_rate_hz = "x"', "[camera] frame_rate_hz = 'x': expected whole number, got `str`"),
+        ('[camera]\nframe_rate_hz = "x"', "[camera] frame_rate_hz = 'x': expected whole number, got text in quotes"),
         ("[camera]\nzoom = 2", "[camera]: object contains unknown field `zoom`"),
         ("[printer]", "object contains unknown field `printer`"),
         ('[display]\nlanguage = "fr"', "[display] language = 'fr': expected one of id, en"),
@@ -38,6 +43,14 @@ def read(folder: Path, text: str) -> Settings:
         ('[[schedule.hours]]\ndays = ["mon"]\narrival = 07:30:00', "expected both arrival and departure"),
         ('[[schedule.hours]]\ndays = ["sen"]', "hours.0.days.0 = 'sen': expected one of mon, tue"),
         ('[uplink]\nhost = "broker.example"', "district_key: expected where there is a host"),
+        (f'[uplink]\nhost = "broker.example"\ndistrict_key = "{GOOD_KEY}"', "ca_file: expected, or events travel"),
+        ('[[schedule.hours]]\ndays = ["mon"]\narrival = "07:30:00Z"\ndeparture = 15:30:00', "without Z or offset"),
+        ('[display]\noffice = "a\\u0000b"', "[display] office = 'a\\x00b'"),
+        (f'[uplink]\nhost = "localhost"\ndistrict_key = "{64 * "0"}"', "is not an Ed25519 public key"),
+        ('[camera]\nsource = "none\\n"', "[camera] source = 'none\\n': expected"),
+        ('[[schedule.hours]]\ndays = ["mon"]\narrival = "07:30"', "expected a time without quotes"),
+        ('[[schedule.hours]]\ndays = ["mon"]\nfirst = 2027-03-09\nlast = 2027-02-08', "expected first not after last"),
+        ("x = " + 5000 * "[", "is not TOML"),
         ("[uplink]\nca_file = 3", "[uplink] ca_file = 3: expected a path in quotes"),
         ('[policy]\nliveness = "off"', 'liveness = "off": only with a simulated camera'),
         ("[policy]\nface_threshold = 0.3", "[policy] face_threshold = 0.3: expected number >= 0.4"),
@@ -81,3 +94,4 @@ def test_the_digest_follows_the_rules_in_force_and_nothing_else(tmp_path: Path) 
 
     assert read(tmp_path, '[display]\noffice = "Desa Sukamaju"').digest() == plain
     assert read(tmp_path, "[policy]\nface_threshold = 0.56").digest() != plain
+    assert read(tmp_path, "[fingerprint]\nsecurity_level = 1").digest() != plain

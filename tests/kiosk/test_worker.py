@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ import pytest
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import FaultCleared, FaultRaised, Message, Tick
 from kiosk.core.ports import CameraError
-from kiosk.worker import Inbox, Latest, Worker
+from kiosk.worker import Bell, Inbox, Latest, Worker
 
 
 class Patient(Worker):
@@ -100,3 +101,38 @@ def test_the_inbox_keeps_the_order() -> None:
 
     assert inbox.take_all() == [Tick(), FaultCleared(FaultCode.CAMERA)]
     assert inbox.take_all() == []
+
+
+def test_a_bell_that_was_rung_is_heard_and_goes_on_ringing() -> None:
+    bell = Bell()
+    assert not bell.wait(0.001)
+
+    bell.ring()
+
+    assert bell.wait(5)
+    assert bell.wait(0)
+
+
+def test_a_bell_may_be_rung_by_a_signal_while_it_is_waited_for() -> None:
+    """An `Event` in its place hangs within a few signals."""
+    bell = Bell()
+    heard = [False]
+
+    def ring(*_: object) -> None:
+        heard[0] = True
+        bell.ring()
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        rang = bell.wait(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert rang
+    assert heard == [True]
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, 1e-7, 3e-6, 1e-3])
+def test_a_bell_that_does_not_ring_is_waited_for_no_longer_than_said(timeout_s: float) -> None:
+    assert not Bell().wait(timeout_s)

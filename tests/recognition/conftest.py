@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from kiosk.core.biometrics import Policy
+from kiosk.core.schedule import DayRule, Schedule
 from kiosk.recognition.detection import UInt8Array
 from kiosk.recognition.manifest import DEMO_FOLDER, MODELS_FOLDER, PROJECT, ModelMissingError
 from kiosk.recognition.models import Models, open_models
@@ -16,6 +19,7 @@ from kiosk.sim.pictures import Portrait, portrait
 
 FETCH = "run `kiosk models fetch --demo` first (`make test` does)"
 NAMES = ("person_a_1.jpg", "person_a_2.jpg", "person_b_1.jpg", "person_b_2.jpg", "impostor_1.jpg", "impostor_2.jpg")
+POLICY = Policy(Schedule("Asia/Jakarta", (DayRule(frozenset(range(5)), time(7, 30), time(14)),)))
 
 Faces = dict[str, UInt8Array]
 

@@ -39,8 +39,10 @@ def test_an_unfit_picture_is_named_with_its_flaw(models: Models, faces: Faces, f
         Flaw.BLURRED: np.asarray(cv2.GaussianBlur(good, (0, 0), 11), np.uint8),
     }
 
-    with pytest.raises(UnfitPictureError, match=f"picture {number}: {flaw}"):
+    with pytest.raises(UnfitPictureError, match=rf"^picture {number} (shows|has|is) ") as refusal:
         enrol_faces(models, "a", [good] * (number - 1) + [bad[flaw]])
+
+    assert (refusal.value.number, refusal.value.flaw) == (number, flaw)
 
 
 def test_a_person_enrolled_under_another_name_is_found(models: Models, faces: Faces) -> None:
@@ -49,3 +51,10 @@ def test_a_person_enrolled_under_another_name_is_found(models: Models, faces: Fa
 
     assert not isinstance(again, Flaw)
     assert [each.pid for each in duplicates(gallery, [again], "new", threshold=0.55)] == ["a"]
+
+
+def test_two_peoples_pictures_are_not_enrolled_as_one_person(models: Models, faces: Faces) -> None:
+    with pytest.raises(UnfitPictureError) as refusal:
+        enrol_faces(models, "p-1", [faces["person_b_1"], faces["person_b_2"], faces["impostor_1"]])
+
+    assert (refusal.value.number, refusal.value.flaw) == (3, Flaw.SOMEBODY_ELSE)

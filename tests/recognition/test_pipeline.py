@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import queue
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import time
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 import pytest
 
-from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Turn, TurnOutcome
+from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Turn, TurnOutcome
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
     FaceSeen,
@@ -25,7 +24,7 @@ from kiosk.core.messages import (
     TurnAsked,
 )
 from kiosk.core.ports import Frame
-from kiosk.core.schedule import DayRule, Schedule
+from kiosk.recognition.detection import UInt8Array
 from kiosk.recognition.enrolment import enrol_faces
 from kiosk.recognition.gallery import Gallery
 from kiosk.recognition.manifest import MODELS_FOLDER
@@ -34,7 +33,8 @@ from kiosk.recognition.pipeline import Pipeline, RecognitionWorker
 from kiosk.sim.camera import framed
 from kiosk.sim.pictures import Attack, Portrait, Scene, attack, empty, person, two_people
 from kiosk.worker import Latest
-from tests.recognition.conftest import Faces
+from tests.recognition.conftest import POLICY, Faces
+from tests.recognition.turning import head, there_and_back, turning
 
 WITHIN_S = 20.0
 
@@ -117,39 +117,49 @@ def test_every_step_is_timed(pipeline: Pipeline, portraits: dict[str, Portrait])
 
 
 M = TypeVar("M")
-POLICY = Policy(Schedule("Asia/Jakarta", (DayRule(frozenset(range(5)), time(7, 30), time(14)),)))
 
 
 class Desk:
     """A working recognition thread, and what it says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, frameless_s: float) -> None:
         self.frames: Latest[Frame] = Latest()
         self._said: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._heard: list[Message] = []
-        self.worker = RecognitionWorker(self.frames, folder, POLICY, self._said.put)
+        self.heard: list[Message] = []
+        self.worker = RecognitionWorker(self.frames, folder, POLICY, self._said.put, frameless_s)
 
     def hears(self, kind: type[M]) -> M:
         """The next message of a kind, others being kept for later; fails the test if none comes."""
-        for message in self._heard:
+        for message in self.heard:
             if isinstance(message, kind):
-                self._heard.remove(message)
+                self.heard.remove(message)
                 return message
         while True:
             message = self._said.get(timeout=WITHIN_S)
             if isinstance(message, kind):
                 return message
-            self._heard.append(message)
+            self.heard.append(message)
 
     def sees(self, scene: Scene, at_ms: int) -> FaceProbe:
         """What the worker says of a frame."""
         self.frames.put(framed(scene(at_ms / 1000), at_ms))
         return self.hears(FaceSeen).probe
 
+    def challenges(self, pid: str, scene_for: Callable[[Turn], Scene], every_ms: int = 200) -> TurnOutcome:
+        """How a challenge ends in which the scene that belongs to the turn is shown."""
+        self.worker.ask_turn(7, pid)
+        scene = scene_for(self.hears(TurnAsked).turn)
+        for at_ms in range(0, 8000 + 2 * every_ms, every_ms):
+            self.sees(scene, at_ms)
+            for message in self.heard:
+                if isinstance(message, TurnAnswered):
+                    return message.outcome
+        return self.hears(TurnAnswered).outcome
+
 
 @contextmanager
-def working(folder: Path = MODELS_FOLDER) -> Iterator[Desk]:
-    desk = Desk(folder)
+def working(folder: Path = MODELS_FOLDER, frameless_s: float = WITHIN_S) -> Iterator[Desk]:
+    desk = Desk(folder, frameless_s)
     desk.worker.start()
     try:
         yield desk
@@ -248,3 +258,89 @@ def test_a_turn_that_was_stopped_is_not_answered(
         answered = desk.hears(TurnAnswered)
 
     assert answered == TurnAnswered(8, TurnOutcome.NOT_TURNED)
+
+
+def sign(turn: Turn) -> int:
+    return 1 if turn is Turn.LEFT else -1
+
+
+def one_after_another(first: Scene, second: Scene, third: Scene, until_s: tuple[float, float]) -> Scene:
+    def scene(at_s: float) -> UInt8Array:
+        return (first if at_s < until_s[0] else second if at_s < until_s[1] else third)(at_s)
+
+    return scene
+
+
+@pytest.mark.parametrize("who", ["person_b_1", "person_b_2"])
+def test_the_person_who_turns_and_comes_back_passes(
+    models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait], who: str
+) -> None:
+    anna = head(models, portraits[who])
+    with working() as desk:
+        desk.worker.use(enrolled)
+        outcome = desk.challenges("anna", lambda turn: turning(anna, there_and_back(40 * sign(turn), 2.0)))
+
+    assert outcome is TurnOutcome.PASSED
+
+
+@pytest.mark.parametrize("until_s", [(0.0, 9.0), (0.6, 9.0), (0.6, 4.6)])
+def test_a_print_of_one_person_and_the_head_of_another_do_not_pass_together(
+    models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait], until_s: tuple[float, float]
+) -> None:
+    sheet, stranger = attack(Attack.PRINT, portraits["person_b_1"]), head(models, portraits["impostor_1"])
+    with working() as desk:
+        desk.worker.use(enrolled)
+        outcome = desk.challenges(
+            "anna",
+            lambda turn: one_after_another(
+                sheet, turning(stranger, there_and_back(40 * sign(turn), 1.5, begin_s=1.0)), sheet, until_s
+            ),
+        )
+
+    assert outcome is TurnOutcome.OTHER_FACE
+
+
+def test_two_pictures_of_the_person_frontal_and_turned_do_not_pass(
+    models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait]
+) -> None:
+    anna = head(models, portraits["person_b_1"])
+    frontal = person(anna.turned(0))
+    with working() as desk:
+        desk.worker.use(enrolled)
+        outcome = desk.challenges(
+            "anna", lambda turn: one_after_another(frontal, person(anna.turned(35 * sign(turn))), frontal, (1.0, 2.0))
+        )
+
+    assert outcome is TurnOutcome.NOT_TURNED
+
+
+def test_a_second_person_who_steps_up_during_the_turn_begins_the_challenge_anew(
+    models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait]
+) -> None:
+    anna, both = head(models, portraits["person_b_1"]), two_people(portraits["impostor_1"], portraits["person_b_1"])
+    with working() as desk:
+        desk.worker.use(enrolled)
+        outcome = desk.challenges(
+            "anna",
+            lambda turn: one_after_another(
+                (turns := turning(anna, there_and_back(40 * sign(turn), 2.0))), both, turns, (2.6, 2.8)
+            ),
+        )
+
+    assert outcome is TurnOutcome.NOT_TURNED
+
+
+def test_a_camera_that_hangs_is_a_fault_once_until_it_gives_a_frame_again(enrolled: tuple[FaceReference, ...]) -> None:
+    with working(frameless_s=0.3) as desk:
+        desk.worker.use(enrolled)
+        desk.hears(ModalityReady)
+        raised = desk.hears(FaultRaised)
+        for visit_number in (1, 2):
+            desk.worker.ask_turn(visit_number, "anna")
+            desk.hears(TurnAsked)
+        desk.sees(empty(), 0)
+        cleared = desk.hears(FaultCleared)
+
+    assert raised == FaultRaised(FaultCode.CAMERA, "no frame for 0.3 s")
+    assert cleared == FaultCleared(FaultCode.CAMERA)
+    assert not [message for message in desk.heard if isinstance(message, FaultRaised)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kiosk.config import FingerprintSettings
 from kiosk.core.biometrics import Candidate, FingerProbe, FingerReference, Hint, Modality
 from kiosk.core.faults import FaultCode
-from kiosk.core.messages import FaultCleared, FaultRaised, FingerSeen, Message, ModalityReady
+from kiosk.core.messages import FaultCleared, FaultRaised, FingerSeen, Message, ModalityBusy, ModalityReady
 from kiosk.sensors.fingerprint import (
     EnrolFailure,
     Enrolled,
@@ -139,11 +139,23 @@ def test_new_references_are_searched_once_they_are_ready(
 ) -> None:
     turned()
     worker.use((*OFFICE, FingerReference("new", 2, labelled_template(STRANGER))))
-    assert turned() == [ModalityReady(Modality.FINGER)]
+    assert turned() == [ModalityBusy(Modality.FINGER), ModalityReady(Modality.FINGER)]
 
     simulated.place(labelled(STRANGER))
 
     assert turned() == seen((Candidate("new", ALIKE),))
+
+
+def test_a_reader_that_was_cleared_is_not_offered_until_it_is_filled_again(
+    simulated: SimulatedReader, turned: Turned
+) -> None:
+    turned()
+    simulated.overwrite({})
+    simulated.place(labelled(ALICE))
+
+    said = turned()
+
+    assert said == [*seen(), ModalityBusy(Modality.FINGER), ModalityReady(Modality.FINGER)]
 
 
 def test_a_stricter_security_level_has_a_higher_threshold(simulated: SimulatedReader, posted: Posted) -> None:
@@ -178,8 +190,9 @@ def test_damage_on_the_line_is_a_fault_that_passes(
 
     assert isinstance(raised, FaultRaised)
     assert raised.code is FaultCode.READER_WIRE
-    assert {posted.next(), posted.next()} == {
+    assert {posted.next(), posted.next(), posted.next()} == {
         FaultCleared(FaultCode.READER_WIRE),
+        ModalityBusy(Modality.FINGER),
         ModalityReady(Modality.FINGER),
     }
 

@@ -115,7 +115,7 @@ def test_no_flipped_bit_in_the_answer_of_a_search_passes(search: Search, bit: in
 
     with pytest.raises((PacketDamagedError, UnexpectedAnswerError)) as caught:
         search.reader.search()
-    search.wire.answer_s = 1.0
+    search.wire.answer_s = 3.0
 
     assert caught.value.fault is FaultCode.READER_WIRE
 
@@ -149,7 +149,7 @@ def test_whatever_the_line_does_nobody_but_alice_is_named(search: Search, faults
         candidate = search.library.candidate(search.reader.search())
     except FingerprintError:
         candidate = None
-    search.wire.answer_s = 1.0
+    search.wire.answer_s = 3.0
     search.simulated.overwrite(held)
 
     assert candidate is None or candidate.pid == "alice"
@@ -163,7 +163,7 @@ def test_garbage_instead_of_the_answer_never_finds_anybody(search: Search, garba
 
     with pytest.raises(FingerprintError):
         search.reader.search()
-    search.wire.answer_s = 1.0
+    search.wire.answer_s = 3.0
 
 
 # ---- everything else that a line can do
@@ -239,7 +239,7 @@ def test_what_came_too_late_is_not_the_next_answer(
     with pytest.raises(ReaderSilentError):
         reader.capture()
     select.select([wire._line], [], [], 5)
-    wire.answer_s = 1.0
+    wire.answer_s = 3.0
     simulated.place(labelled(ALICE))
 
     assert reader.capture() is Capture.TAKEN

@@ -25,6 +25,8 @@ from kiosk.storage.database import (
     opened_readonly,
     transaction,
 )
+from kiosk.storage.store import opened_store
+from tests.storage.office import CONSENT, SITI, owner, references_of
 
 HOLDER = """
 import sys
@@ -162,3 +164,14 @@ def test_a_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         connection.execute("INSERT INTO receipt VALUES (1, x'00')")
+
+
+def test_a_journal_that_is_gone_is_not_begun_again(tmp_path: Path) -> None:
+    with opened_store(owner(tmp_path)) as store:
+        store.people.enrol(SITI, references_of(SITI), CONSENT)
+    (tmp_path / "journal.db").unlink()
+
+    with pytest.raises(JournalBrokenError, match=r"journal\.db is gone"), opened_store(owner(tmp_path)):
+        pass
+
+    assert not (tmp_path / "journal.db").exists()

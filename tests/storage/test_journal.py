@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk.core.schedule import Tap
+from kiosk.storage import journal as journal_module
 from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_database
 from kiosk.storage.journal import (
     START,
@@ -26,8 +27,10 @@ from kiosk.storage.journal import (
 from tests.storage.office import PUBLIC, opened_journal, written
 from tests.wire.examples import DEVICE_KEY, DISTRICT_KEY, MORNING, ORIGIN, OTHER_KEY, moment, receipt, tap
 from wire import chain
-from wire.attendance import Act, Entry, Event, EventType
+from wire.attendance import Act, ClockQuality, ClockSource, Entry, Event, EventType, Mode
 from wire.chain import is_signed_head
+
+YEAR_1970 = datetime(1970, 1, 1, 0, 2, tzinfo=UTC)
 
 
 def test_a_new_journal_is_empty(tmp_path: Path) -> None:
@@ -171,14 +174,24 @@ def test_a_head_is_signed_and_names_the_last_event(tmp_path: Path) -> None:
     assert is_signed_head(head, PUBLIC)
 
 
-def test_the_last_event_is_known_again_by_its_entry(tmp_path: Path) -> None:
+def test_an_event_is_known_again_by_its_entry(tmp_path: Path) -> None:
     with opened_journal(tmp_path) as journal:
-        assert journal.holds(tap()) is None
+        assert journal.holds(tap(), after=0) is None
 
         event = journal.append(tap())
 
-        assert journal.holds(tap()) == event
-        assert journal.holds(tap(after_s=1)) is None
+        assert journal.holds(tap(), after=0) == event
+        assert journal.holds(tap(after_s=1), after=0) is None
+        assert journal.holds(tap(), after=1) is None
+
+
+def test_an_event_is_known_again_though_the_roster_changed_and_another_followed(tmp_path: Path) -> None:
+    with opened_journal(tmp_path) as journal:
+        event = journal.append(tap())
+        journal.origin = replace(ORIGIN, roster="roster-2")
+        journal.append(Entry(EventType.AUDIT, moment(1), reason="enrolled"))
+
+        assert journal.holds(tap(), after=0) == event
 
 
 def test_taps_are_told_by_person_in_order_and_from_a_time_on(tmp_path: Path) -> None:
@@ -191,6 +204,37 @@ def test_taps_are_told_by_person_in_order_and_from_a_time_on(tmp_path: Path) -> 
 
         assert journal.taps_since(MORNING) == {"p-siti": (early, late), "p-budi": (early,)}
         assert journal.taps_since(MORNING + timedelta(seconds=1)) == {"p-siti": (late,)}
+
+
+def refusal(t: datetime, *, ok: bool = True) -> Entry:
+    """A refusal at a time that the clock believes, or does not."""
+    at = replace(moment(), t=t, clk=ClockQuality(ClockSource.NONE, None, ok=ok))
+    return Entry(EventType.AUDIT, at, mode=Mode.FACE, reason='"typ":"attendance"')
+
+
+@pytest.mark.parametrize(
+    ("between", "is_found"),
+    [
+        (20 * [refusal(MORNING)], True),
+        (20 * [refusal(YEAR_1970, ok=False)], True),
+        (4 * [replace(tap("p-budi"), at=refusal(YEAR_1970, ok=False).at)], True),
+        (3 * [refusal(YEAR_1970)], True),
+        (4 * [refusal(YEAR_1970)], False),
+        (4 * [tap("p-budi")], True),
+        (5 * [tap("p-budi")], False),
+    ],
+    ids=["refusals", "no clock", "taps without a clock", "wrong clock", "long ago", "busy day", "busier than ever"],
+)
+def test_a_tap_is_recent_whatever_came_after_it_until_the_search_has_seen_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: list[Entry], *, is_found: bool
+) -> None:
+    monkeypatch.setattr(journal_module, "LOOKBACK", 5)
+    monkeypatch.setattr(journal_module, "ENOUGH_OLD", 3)
+    with opened_journal(tmp_path) as journal:
+        for entry in (tap(), *between):
+            journal.append(entry)
+
+        assert ("p-siti" in journal.taps_since(MORNING - timedelta(days=2))) is is_found
 
 
 def test_a_journal_verifies_with_the_public_key_alone(tmp_path: Path) -> None:

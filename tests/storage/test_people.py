@@ -37,6 +37,11 @@ def test_people_and_references_come_back_as_they_went_in(people: People) -> None
     assert people.references() == References(budi.faces + siti.faces, budi.fingers + siti.fingers)
 
 
+def test_one_persons_references_are_theirs_alone(people: People) -> None:
+    assert people.references_of("p-siti") == references_of(SITI)
+    assert people.references_of("p-nobody") == References()
+
+
 def test_consent_is_kept_with_its_time(people: People) -> None:
     assert people.consents() == dict.fromkeys(("p-budi", "p-siti"), "2026-11-02T02:30:00.000Z")
 

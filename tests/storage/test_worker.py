@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import queue
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,15 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.offered: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.worker = StorageWorker(owner(folder), HandClock(MORNING), self.messages.put)
+        self.on_fault: Callable[[], None] = lambda: None
+        self.worker = StorageWorker(owner(folder), HandClock(MORNING), self.post)
         self.worker.on_event = self.offered.put
+
+    def post(self, message: Message) -> None:
+        """Remember it; at a fault, do what is to happen before the next try."""
+        if isinstance(message, FaultRaised):
+            self.on_fault()
+        self.messages.put(message)
 
     def wait_for(self, kind: type[Any]) -> Any:
         """The next message of a kind; what comes before it is dropped."""
@@ -206,6 +214,30 @@ def test_an_entry_whose_commit_failed_is_written_exactly_once(
         assert office.wait_for(EventRecorded) == EventRecorded(1, 1, tap())
         assert office.wait_for(EventRecorded) == EventRecorded(2, 2, tap(after_s=1))
     assert verify_file(tmp_path / "journal.db", PUBLIC).seq == 2
+
+
+def test_an_entry_whose_commit_reached_the_card_is_written_once_though_somebody_is_enrolled_before_the_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: connect(*args, **more, factory=FailingCommit))
+    with running(tmp_path) as office:
+        office.wait_for(OutboxDepth)
+        office.on_fault = partial(enrol_siti, tmp_path)
+        monkeypatch.setattr(FailingCommit, "armed", True)
+        office.worker.record(1, tap())
+
+        assert office.wait_for(EventRecorded) == EventRecorded(1, 1, tap())
+    with opened_journal(tmp_path) as journal:
+        assert [event.reason for event in journal.events()] == [None, "enrolled"]
+
+
+def enrol_siti(folder: Path) -> None:
+    """As `kiosk enrol` does in a process of its own."""
+    with opened_store(owner(folder)) as store:
+        store.people.enrol(SITI, references_of(SITI), CONSENT)
+        store.roster_changed()
+        store.journal.append(Entry(EventType.AUDIT, moment(1), reason="enrolled"))
 
 
 def test_a_broken_journal_takes_the_kiosk_out_of_service(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from wire.attendance import EventType, parse_rfc3339
 MONDAY = datetime(2026, 7, 6, 6, 0, tzinfo=ZoneInfo("Asia/Jakarta"))
 BETWEEN_TAPS = timedelta(minutes=6)
 """Longer than `repeat_within_s`, so that every tap is an event."""
-LONGEST_LIFE_MS = 1500
+LONGEST_LIFE_MS = 2500
 PID = "p-1"
 
 

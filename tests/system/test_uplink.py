@@ -18,16 +18,16 @@ from district.findings import examined
 from district.store import FILE, Misfit, opened_store
 from kiosk.config import UplinkSettings
 from kiosk.core.faults import FaultCode
-from kiosk.core.messages import FaultRaised, OutboxDepth, UplinkChanged
+from kiosk.core.messages import FaultCleared, FaultRaised, OutboxDepth, UplinkChanged
 from kiosk.sim.broker import HOST, Broker, BrokerKind
 from kiosk.storage.worker import StorageWorker
 from kiosk.uplink.mqtt import Uplink
-from tests.brokers import DEV, DISTRICT, WAIT_S, Listener, Post, RunningDistrict, trust
+from tests.brokers import DEV, DISTRICT, WAIT_S, Listener, Post, RunningDistrict, Seen, trust
 from tests.storage.office import opened_journal, owner, written
 from tests.uplink.terminal import BIRTH, UP, ListOutbox, uplink
-from tests.wire.examples import DISTRICT_KEY, events, moment, receipt, tap
+from tests.wire.examples import DEVICE_KEY, DISTRICT_KEY, events, moment, receipt, tap
 from wire.attendance import Event, Moment, decode, encode
-from wire.chain import Receipt, public_hex
+from wire.chain import Receipt, public_hex, sign_receipt
 from wire.topics import Topic
 
 ALL_SIGNED = OutboxDepth(0)
@@ -40,12 +40,23 @@ class StillClock:
         return moment()
 
 
+class WatchedStorage(StorageWorker):
+    """Remembers the receipts that it was given."""
+
+    came: Seen
+
+    def acknowledge(self, receipt: Receipt) -> None:
+        super().acknowledge(receipt)
+        self.came.add(receipt)
+
+
 class Kiosk:
     """A terminal's journal and uplink, wired as the app wires them."""
 
     def __init__(self, folder: Path, port: int, resend_s: float = 30.0) -> None:
         self.post = Post()
-        self.storage = StorageWorker(owner(folder), StillClock(), self.post.post)
+        self.storage = WatchedStorage(owner(folder), StillClock(), self.post.post)
+        self.storage.came = Seen()
         settings = UplinkSettings(host=HOST, port=port, district_key=public_hex(DISTRICT_KEY))
         self.uplink = Uplink(settings, DISTRICT, BIRTH, self.storage, self.post.post, resend_s=resend_s)
         self.storage.on_event = self.uplink.offer
@@ -189,6 +200,25 @@ def test_a_receipt_beyond_the_journal_is_refused(mosquitto: Broker, tmp_path: Pa
         kiosk.post.wait(lambda _: kiosk.raised() == [FaultCode.RECEIPT])
 
     assert kiosk.depths()[-1] == OutboxDepth(1)
+
+
+def test_a_receipt_that_is_not_our_districts_or_does_not_fit_is_one_fault_until_a_good_one_comes(
+    mosquitto: Broker, tmp_path: Path
+) -> None:
+    (event,) = written(tmp_path / "kiosk", 1)
+    beyond = receipt(written(tmp_path / "another card", 9)[-1])
+    forged = sign_receipt(receipt(event), DEVICE_KEY)
+    foreign = sign_receipt(msgspec.structs.replace(receipt(event), dev="another-01"), DISTRICT_KEY)
+    with Listener(mosquitto.port) as listener, running(Kiosk(tmp_path / "kiosk", mosquitto.port)) as kiosk:
+        kiosk.post.wait_for(UP)
+        for count, sent in enumerate((beyond, forged, beyond, foreign, beyond, receipt(event)), 1):
+            assert OutboxDepth(0) not in kiosk.post.all()
+            listener.say(Topic.RECEIPT, encode(sent))
+            kiosk.storage.came.wait_for_count(count)
+        kiosk.post.wait_for(FaultCleared(FaultCode.RECEIPT))
+
+    assert kiosk.raised() == [FaultCode.RECEIPT]
+    assert kiosk.post.all().count(FaultCleared(FaultCode.RECEIPT)) == 1
 
 
 def test_messages_that_are_repeated_reordered_forged_or_foreign_change_nothing(

@@ -9,7 +9,7 @@ from kiosk.config import UplinkSettings
 from kiosk.core.messages import UplinkChanged
 from kiosk.sim.broker import HOST
 from kiosk.uplink.mqtt import Uplink
-from tests.brokers import DEV, DISTRICT, Post
+from tests.brokers import DEV, DISTRICT, Post, Seen
 from tests.wire.examples import BOOT, DEVICE_KEY, DISTRICT_KEY, ORIGIN, events, head
 from wire.attendance import VERSION, Event
 from wire.chain import Head, Receipt, public_hex
@@ -23,16 +23,18 @@ UP = UplinkChanged(connected=True)
 
 
 class ListOutbox:
-    """A journal in memory that answers at once, on the asking thread."""
+    """A journal in memory that answers at once, on the asking thread, and believes every receipt."""
 
     def __init__(self, *journal: Event) -> None:
         self.journal = list(journal)
         self.upto_seq = 0
+        self.came = Seen()
 
     def fetch(self, after_seq: int, limit: int, answer: Callable[[tuple[Event, ...]], None]) -> None:
         answer(tuple(self.journal[after_seq : after_seq + limit]))
 
     def acknowledge(self, receipt: Receipt) -> None:
+        self.came.add(receipt)
         self.upto_seq = max(self.upto_seq, receipt.upto_seq)
 
     def receipted(self, answer: Callable[[int], None]) -> None:

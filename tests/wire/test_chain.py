@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.wire.examples import DEVICE_KEY, DISTRICT_KEY, ORIGIN, OTHER_KEY, events, head, receipt, tap
 from wire import chain
 from wire.attendance import Event, MessageError, decode, encode, from_signed_bytes, signed_bytes
-from wire.chain import ChainError, is_signed_head, is_signed_receipt
+from wire.chain import SMALL_ORDER_Y, ChainError, is_signed_head, is_signed_receipt, public_key
 
 PUBLIC = DEVICE_KEY.public_key()
 CHAIN = events(6)
@@ -178,3 +178,39 @@ def test_a_public_key_reads_back() -> None:
 
 def test_a_received_chain_verifies_as_the_sent_one() -> None:
     assert broken_at([decode(encode(event), Event) for event in CHAIN]) is None
+
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+Point = tuple[int, int]
+
+
+def added(one: Point, other: Point) -> Point:
+    """The sum of two points of edwards25519 (RFC 8032, 5.1.4, in affine coordinates)."""
+    (x1, y1), (x2, y2) = one, other
+    k = D * x1 * x2 * y1 * y2
+    x = (x1 * y2 + x2 * y1) * pow(1 + k, -1, P)
+    y = (y1 * y2 + x1 * x2) * pow(1 - k, -1, P)
+    return x % P, y % P
+
+
+def x_of(y: int) -> int:
+    """The x of the point with this y (RFC 8032, 5.1.3)."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    assert x * x % P == square
+    return x
+
+
+@pytest.mark.parametrize("y", sorted(SMALL_ORDER_Y))
+@pytest.mark.parametrize("sign", [0, 1])
+def test_a_key_under_which_anybody_can_sign_is_none(y: int, sign: int) -> None:
+    point = (x_of(y % P), y % P)
+    for _ in range(3):
+        point = added(point, point)
+    assert point == (0, 1)
+
+    with pytest.raises(ValueError, match="Ed25519 public key"):
+        public_key((y + (sign << 255)).to_bytes(32, "little").hex())
