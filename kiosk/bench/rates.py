@@ -97,7 +97,7 @@ class ErrorCurve:
         return self.fnir(self.threshold_at(fpir))
 
     def points(self) -> tuple[Float64Array, Float64Array]:
-        """Return FPIR (falling) and FNIR (rising), (k,) float64 each: below all scores, and above each non-mated one."""
+        """Return FPIR (falling) and FNIR (rising), (k,) float64 each: below all scores, then above each stranger's."""
         scores = np.unique(self.nonmated[np.isfinite(self.nonmated)])
         thresholds = np.concatenate([[np.finfo(np.float64).min], scores])
         nonmated, mated = np.sort(self.nonmated), np.sort(self.mated)

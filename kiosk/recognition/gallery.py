@@ -48,7 +48,9 @@ class Gallery:
         if not self._pids:
             return ()
         by_person = np.maximum.reduceat(self._templates @ template, self._starts)
-        best = np.argsort(-by_person, kind="stable")[:limit]
+        few = min(limit, len(by_person))
+        best = np.argpartition(-by_person, few - 1)[:few]  # a full sort takes ten times longer than the comparison
+        best = best[np.lexsort((best, -by_person[best]))]
         return tuple(Candidate(self._pids[index], float(by_person[index])) for index in best)
 
 
