@@ -172,7 +172,7 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
     """The authority that signed the broker's certificate; without it the connection is not encrypted."""
     certificate_file: Path | None = None
     key_file: Path | None = None
-    district_key: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
+    district_key: str = ""
     """The district's Ed25519 public key; only receipts signed by it count."""
     window: Annotated[int, Meta(ge=1, le=1000)] = 20
     """Messages on their way at once."""
@@ -183,7 +183,10 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
         if self.host and not self.district_key:
             raise ValueError("district_key: expected where there is a host, or no receipt counts")
         if self.district_key:
-            public_key(self.district_key)
+            try:
+                public_key(self.district_key)
+            except ValueError as error:
+                raise ValueError(f"district_key: {error}; `district key` prints it") from error
         if self.host not in LOOPBACK and self.ca_file is None:
             raise ValueError(
                 "ca_file: expected, or events travel in the clear; only a broker on this machine needs none"
