@@ -18,7 +18,8 @@ from kiosk.sim.office import KioskProcess, Office, opened_office
 from kiosk.storage.journal import opened_journal_file
 from wire.attendance import EventType, parse_rfc3339
 
-MONDAY = datetime(2026, 7, 6, 6, 0, tzinfo=ZoneInfo("Asia/Jakarta"))
+SATURDAY = datetime(2026, 7, 4, tzinfo=ZoneInfo("Asia/Jakarta"))
+"""A day off, on which every tap after the first is a departure and the screen never asks."""
 BETWEEN_TAPS = timedelta(minutes=6)
 """Longer than `repeat_within_s`, so that every tap is an event."""
 LONGEST_LIFE_MS = 2500
@@ -43,7 +44,7 @@ class Tapper:
         self._office = office
         self._press = press
         self._chance = chance
-        self._moments = (MONDAY + number * BETWEEN_TAPS for number in count())
+        self._moments = (SATURDAY + number * BETWEEN_TAPS for number in count())
 
     def live_once(self) -> None:
         """Switch the kiosk on, tap, and kill it at a random moment."""
