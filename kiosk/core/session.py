@@ -73,6 +73,8 @@ START_S = 5.0
 LOOK_AGAIN_S = 4.0
 LONGEST_PAUSE_S = 600.0
 """Somebody unknown who stays in view, or a portrait on the opposite wall, is looked at ever more seldom, up to this."""
+MOST_DOUBLINGS = 8
+"""More lead beyond the longest pause in any case."""
 REMEMBERED_TAPS = 20
 """A person's latest; today's are among them, and those of a night that began yesterday."""
 STARTED = "start"
@@ -153,7 +155,9 @@ def _face_seen(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> S
     match state.phase:
         case Idle(since_ms, greeted) if _is_looked_at(state, probe, since_ms, greeted, policy):
             return _begin_looking(state, probe, now, policy)
-        case Greeting(person) if _is_somebody_else(probe, person.pid, policy):
+        case Greeting(person, since_ms=since_ms) if probe.captured_ms >= since_ms and _is_somebody_else(
+            probe, person.pid, policy
+        ):
             return _begin_looking(state, probe, now, policy)
         case Looking():
             return _looked(state, state.phase, probe, now, policy)
@@ -181,8 +185,15 @@ def _is_looked_at(state: State, probe: FaceProbe, since_ms: int, greeted: str | 
         return False
     if greeted is not None:
         return _is_somebody_else(probe, greeted, policy)
-    pause_s = min(LOOK_AGAIN_S * 2 ** (state.refusals - 2), LONGEST_PAUSE_S) if state.refusals > 1 else 0.0
-    return probe.captured_ms >= since_ms + 1000 * pause_s or _is_somebody_else(probe, None, policy)
+    return probe.captured_ms >= since_ms + 1000 * _pause_s(state.refusals) or _is_somebody_else(probe, None, policy)
+
+
+def _pause_s(refusals: int) -> float:
+    """How long a face that was refused so often in a row is not looked at."""
+    if refusals < 2:
+        return 0.0
+    doublings = min(refusals - 2, MOST_DOUBLINGS)  # or the number outgrows a float after a week before a portrait
+    return min(LOOK_AGAIN_S * 2.0**doublings, LONGEST_PAUSE_S)
 
 
 def _is_somebody_else(probe: FaceProbe, than: str | None, policy: Policy) -> bool:

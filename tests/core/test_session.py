@@ -376,6 +376,24 @@ def test_a_stranger_who_stays_in_view_does_not_fill_the_journal() -> None:
     assert stayed(open_office(MORNING), 3600) <= 15
 
 
+def test_a_face_that_was_refused_for_weeks_is_still_only_refused() -> None:
+    worn = replace(open_office(MORNING), refusals=100_000)
+
+    state, commands = told(worn, MORNING, *looked_at(score=0.1))
+
+    assert isinstance(state.phase, Idle)
+    assert commands == []
+
+
+def test_frames_from_before_a_greeting_do_not_end_it() -> None:
+    state, commands = told(open_office(MORNING), MORNING, *looked_at())
+    state, _ = told(state, MORNING, *on_disk(commands))
+
+    state, _ = told(state, MORNING, *3 * [FaceSeen(face(at("07:19:59"), BUDI.pid))])
+
+    assert isinstance(state.phase, Greeting)
+
+
 def test_a_stranger_in_view_keeps_nobody_who_is_known_waiting() -> None:
     state = open_office(MORNING)
     for ms in range(0, 60_000, 250):
