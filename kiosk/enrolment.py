@@ -30,8 +30,6 @@ PID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 LONGEST_NAME = 80
 ENROLLED = "enrolled"
 DUPLICATE = "enrolment_duplicate"
-
-
 ERASED = "erased"
 
 
@@ -75,7 +73,7 @@ def enrol_person(terminal: Terminal, applicant: Applicant, say: Callable[[str], 
         except DuplicateError:
             _audit(terminal, store, applicant.person.pid, DUPLICATE)
             raise
-        references = _merged(_of(applicant.person, known), taken)
+        references = _merged(store.people.references_of(applicant.person.pid), taken)
         store.people.enrol(applicant.person, references, terminal.clock.read().t)
         store.roster_changed()
         _audit(terminal, store, applicant.person.pid, ENROLLED)
@@ -100,12 +98,15 @@ def enrolled(terminal: Terminal) -> list[Enrolment]:
         StorageError: the people cannot be read, or the terminal is running.
     """
     with opened_store(terminal.owner()) as store:
-        known, consents = store.people.references(), store.people.consents()
+        consents = store.people.consents()
         return [
-            Enrolment(each.pid, each.name, len(own.faces), tuple(finger.finger for finger in own.fingers), since)
-            for each in store.people.people()
-            for own, since in [(_of(each, known), consents[each.pid])]
+            _enrolment(each, store.people.references_of(each.pid), consents[each.pid]) for each in store.people.people()
         ]
+
+
+def _enrolment(person: Person, held: References, consent: str) -> Enrolment:
+    fingers = tuple(reference.finger for reference in held.fingers)
+    return Enrolment(person.pid, person.name, len(held.faces), fingers, consent)
 
 
 def erase_person(terminal: Terminal, pid: str) -> bool:
@@ -129,13 +130,6 @@ def _check_names(person: Person) -> None:
     shown = person.name.strip()
     if not shown.isprintable() or not any(letter.isalnum() for letter in shown) or len(shown) > LONGEST_NAME:
         raise EnrolmentError(f"name = {person.name!r}: expected 1 to {LONGEST_NAME} printable letters")
-
-
-def _of(person: Person, known: References) -> References:
-    return References(
-        tuple(each for each in known.faces if each.pid == person.pid),
-        tuple(each for each in known.fingers if each.pid == person.pid),
-    )
 
 
 def _merged(before: References, taken: References) -> References:
