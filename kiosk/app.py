@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import assert_never
 
-import msgspec
-
 from kiosk.board.watchdog import Watchdog
 from kiosk.config import Settings
 from kiosk.core.biometrics import Modality
@@ -49,7 +47,8 @@ class Parts:
     """The adapters that the main loop hands commands to."""
 
     clock: Clock
-    birth: Birth
+    birth: Callable[[str, float | None], Birth]
+    """What the terminal says of itself, with its roster and the threshold of its gallery."""
     inbox: Inbox
     frames: Latest[Frame]
     storage: StorageWorker
@@ -66,14 +65,14 @@ class Parts:
 @contextmanager
 def assembled(terminal: Terminal) -> Iterator[Parts]:
     """Every adapter that the settings ask for, at work while the context lasts; storage is the last to stop."""
-    settings, birth, inbox = terminal.settings, terminal.birth(), Inbox()
+    settings, inbox = terminal.settings, Inbox()
     frames: Latest[Frame] = Latest()
     modalities = settings.modalities()
     storage = StorageWorker(terminal.owner(), terminal.clock, inbox.post)
     uplink = recognition = fingerprint = None
     workers: list[Worker] = [storage]
     if settings.uplink.host:
-        uplink = Uplink(settings.uplink, settings.device.district, birth, storage, inbox.post)
+        uplink = Uplink(settings.uplink, settings.device.district, terminal.birth(), storage, inbox.post)
         storage.on_event = uplink.offer
         workers.append(uplink)
     if Modality.FINGER in modalities:
@@ -82,7 +81,9 @@ def assembled(terminal: Terminal) -> Iterator[Parts]:
     if Modality.FACE in modalities:
         recognition = RecognitionWorker(frames, terminal.models_folder, settings.to_policy(), inbox.post)
         workers += [recognition, CameraWorker(terminal.open_camera, frames, inbox.post)]
-    parts = Parts(terminal.clock, birth, inbox, frames, storage, recognition, fingerprint, uplink, tuple(workers))
+    parts = Parts(
+        terminal.clock, terminal.birth, inbox, frames, storage, recognition, fingerprint, uplink, tuple(workers)
+    )
     with ExitStack() as stack:
         for worker in workers:
             stack.callback(worker.stop)
@@ -171,8 +172,9 @@ class MainLoop:
             return
         if self.state.faults != before.faults:
             uplink.report(self.state.faults - {FaultCode.UPLINK})
-        if self.state.roster != before.roster:
-            uplink.announce(msgspec.structs.replace(self._parts.birth, roster=self.state.roster))
+        if (self.state.roster, self.state.thresholds) != (before.roster, before.thresholds):
+            face = self.state.thresholds.get(Modality.FACE)
+            uplink.announce(self._parts.birth(self.state.roster, face.comparison if face else None))
 
     def _carry_out(self, command: Command) -> None:
         recognition, fingerprint = self._parts.recognition, self._parts.fingerprint

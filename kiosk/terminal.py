@@ -73,8 +73,13 @@ class Terminal:
             public_key(district_key) if district_key else None,
         )
 
-    def birth(self) -> Birth:
-        """What the terminal says of itself to the district."""
+    def birth(self, roster: str = NOT_YET, face_threshold: float | None = None) -> Birth:
+        """What the terminal says of itself to the district.
+
+        Args:
+            roster: digest of the roster in force.
+            face_threshold: in force for the faces enrolled; None: they are not loaded yet.
+        """
         owner = self.owner()
         return Birth(
             v=VERSION,
@@ -84,11 +89,11 @@ class Terminal:
             key=self.public_key,
             boot=self.clock.read().boot,
             software=__version__,
-            models=tuple(self._model(each) for each in self.models),
+            models=tuple(self._model(each, face_threshold) for each in self.models),
             schemas=(VERSION,),
             capabilities=tuple(sorted(self.settings.modalities())),
             tz=owner.origin.tz,
-            roster=owner.origin.roster,
+            roster=roster,
             cfg=owner.origin.cfg,
         )
 
@@ -107,9 +112,8 @@ class Terminal:
             case _:
                 return open_camera(self.settings.camera)
 
-    def _model(self, model: ModelFile) -> Model:
-        policy = self.settings.policy
-        thresholds = {Role.EMBEDDER: policy.face_threshold, Role.PASSIVE_LIVENESS: policy.pad_threshold}
+    def _model(self, model: ModelFile, face_threshold: float | None) -> Model:
+        thresholds = {Role.EMBEDDER: face_threshold, Role.PASSIVE_LIVENESS: self.settings.policy.pad_threshold}
         return Model(
             name=model.name, sha256=model.repaired_sha256, licence=model.licence, thr=thresholds.get(model.role)
         )

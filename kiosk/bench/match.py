@@ -33,7 +33,7 @@ import numpy as np
 
 from kiosk.bench.rates import BenchError, ErrorCurve, Float64Array, Rate, percent, picture_paths, shipped_policy, table
 from kiosk.core.biometrics import FaceProbe, Liveness, Policy
-from kiosk.core.decision import Accepted, Decision, decide_face
+from kiosk.core.decision import Accepted, Decision, judge_face
 from kiosk.recognition.detection import Float32Array, UInt8Array
 from kiosk.recognition.enrolment import Flaw, template_of
 from kiosk.recognition.gallery import Gallery, reference
@@ -257,19 +257,20 @@ def drawn(templates: Templates, people: int, pictures: int, seed: int) -> Draw:
 
 def searches(draw: Draw, policy: Policy) -> Iterator[Search]:
     """Search every probe of a draw, the mated ones first."""
-    gallery = Gallery([reference(pid, one) for pid, each in draw.enrolled.items() for one in each])
-    unlimited = replace(policy, face_threshold=ANY_SCORE)
+    gallery = Gallery(
+        [reference(pid, one) for pid, each in draw.enrolled.items() for one in each], policy.face_threshold
+    )
     pids = list(draw.enrolled)
     means = np.stack([np.mean(draw.enrolled[pid], axis=0) for pid in pids])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     for pid, template in (*draw.mated, *((None, probe) for probe in draw.nonmated)):
-        frame = FaceProbe(0, 1, None, gallery.candidates(template))
+        frame = FaceProbe(0, 1, threshold=gallery.threshold, fused=gallery.candidates(template))
         plain = means @ template
         best = int(plain.argmax())
         yield Search(
             pid,
-            decide_face([frame], policy, Liveness.OFF),
-            decide_face([frame], unlimited, Liveness.OFF),
+            judge_face([frame], policy, Liveness.OFF),
+            judge_face([replace(frame, threshold=ANY_SCORE)], policy, Liveness.OFF),
             float(plain[best]) if pid in {None, pids[best]} else -math.inf,
         )
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from kiosk.bench.rates import PICTURES, BenchError, Rate, percent, shipped_policy, table
 from kiosk.core.biometrics import FaceProbe, Liveness, Policy
-from kiosk.core.decision import Reason, Refused, decide_face
+from kiosk.core.decision import Reason, Refused, judge_face
 from kiosk.core.ports import Frame
 from kiosk.recognition.detection import UInt8Array
 from kiosk.recognition.gallery import Gallery
@@ -184,7 +184,7 @@ def _is_usable(probe: FaceProbe) -> bool:
 
 
 def _decided(probes: Sequence[FaceProbe], policy: Policy) -> Presentation:
-    match decide_face(probes, policy, Liveness.PASSIVE):
+    match judge_face(probes, policy, Liveness.PASSIVE):
         case Refused(Reason.ATTACK):
             return Presentation(Outcome.ATTACK)
         case Refused(Reason.NOT_LIVE):

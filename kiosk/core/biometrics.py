@@ -84,6 +84,13 @@ class FaceProbe:
     """The best first, whatever the threshold; empty if the gallery is, or the frame is not usable."""
     pad_score: float | None = None
     """0 (attack) to 1 (bona fide); None: no passive model, or too little picture around the face to judge."""
+    threshold: float = 1.0
+    """The comparison threshold in force for the gallery searched; no score reaches the default."""
+    continues: bool = False
+    """Whether it is the same face as in the last usable frame, without a gap."""
+    fused: tuple[Candidate, ...] = ()
+    """As `candidates`, of a search with the latest frames of this face together, this one among them. Frames that
+    failed the passive check are left out; empty if all did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,20 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What a modality's comparisons are judged by."""
+
+    comparison: float
+    """In the modality's own units."""
+    pad: float | None = None
+    """Below it, a presentation attack; None: the modality has no such check."""
+
+    def is_below(self, other: Thresholds) -> bool:
+        """Whether any of them is lower than it was: more would be accepted."""
+        return self.comparison < other.comparison or (self.pad or 0.0) < (other.pad or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What an acceptance needs. Every figure is set in the configuration; see `kiosk.config` for limits and reasons."""
 
@@ -148,6 +169,7 @@ class Policy:
     face_margin: float = 0.05
     """The best candidate must lead the second person by this much."""
     frames_per_visit: int = 3
+    """How many usable frames a face is judged by; fewer if it is sure, up to twice as many if it is not known."""
     liveness: Liveness = Liveness.PASSIVE
     pad_threshold: float = 0.5
     repeat_within_s: float = 300.0

@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import fmean, median
+from statistics import median
 from typing import assert_never
 
-from kiosk.core.biometrics import FaceProbe, FingerProbe, Liveness, Policy, Turn, TurnOutcome
+from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Liveness, Policy, Turn, TurnOutcome
 from wire.attendance import Mode, Pad
 
 
@@ -62,36 +62,68 @@ class Refused:
 Decision = Accepted | Refused
 
 
-FRAME_SLACK = 0.15
-"""How far one frame may fall below the threshold that the visit's mean must reach: frames of one face in one visit lie
-closer together, so a larger gap means that somebody else stepped in."""
+SURE = 0.10
+"""So far above threshold and margin, two frames do for a visit: 0.10 above the threshold no stranger was named in any
+gallery measured (docs/accuracy.md)."""
+SURE_FRAMES = 2
+UNKNOWN_FRAMES = 2
+"""Times `frames_per_visit`: nobody is called unknown, or one of two, on fewer frames."""
 
 
-def decide_face(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness) -> Decision:
-    """Return what the frames of one visit amount to.
+def decide_face(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness) -> Decision | None:
+    """Return what the frames of one visit amount to; None: look on.
 
-    Only frames that passed the liveness check count towards the match, so that the face that is alive is the face that
-    is matched: one unlucky frame does not refuse a person, but neither does a photograph's frame help one.
+    The match is that of the frames fused, of which only those count that passed the liveness check, so that the face
+    that is alive is the face that is matched.
 
     Args:
-        probes: the visit's usable frames, at least one.
+        probes: the visit's usable frames so far, at least one, all of one face.
         liveness: the check in force now, which is not the policy's where its model is absent. With `CHALLENGE`, an
             acceptance still needs `after_turn`.
     """
+    if len(probes) < policy.frames_per_visit:
+        return _early(probes, policy, liveness)
+    decision = judge_face(probes, policy, liveness)
+    is_open = isinstance(decision, Refused) and decision.reason in {Reason.UNKNOWN, Reason.AMBIGUOUS}
+    return None if is_open and len(probes) < UNKNOWN_FRAMES * policy.frames_per_visit else decision
+
+
+def passed(probe: FaceProbe, policy: Policy) -> bool:
+    """Return whether nothing in the frame speaks of a presentation attack."""
+    return policy.liveness is Liveness.OFF or probe.pad_score is None or probe.pad_score >= policy.pad_threshold
+
+
+def _early(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness) -> Accepted | None:
+    """An acceptance that more frames would not change."""
+    decision = judge_face(probes, policy, liveness)
+    if len(probes) < SURE_FRAMES or not isinstance(decision, Accepted):
+        return None
+    alive = replace(policy, pad_threshold=(1 + policy.pad_threshold) / 2)
+    is_sure = decision.score >= decision.thr + SURE and _lead(probes[-1].fused) >= policy.face_margin + SURE
+    return decision if is_sure and all(passed(probe, alive) for probe in probes) else None
+
+
+def judge_face(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness) -> Decision:
+    """Return what the frames of a visit say, be they enough or not; the arguments are those of `decide_face`."""
+    threshold, candidates = probes[-1].threshold, probes[-1].fused
     judged = [probe.pad_score for probe in probes if probe.pad_score is not None]
     pad = None if liveness is Liveness.OFF else Pad(thr=policy.pad_threshold, score=median(judged) if judged else None)
+    best = candidates[0] if candidates else None
+    score = best.comparison_score if best else None
+    pid = best.pid if best and best.comparison_score >= threshold else None
+
+    def refused(reason: Reason) -> Refused:
+        return Refused(reason, Mode.FACE, pid, score, threshold, pad)
+
     if pad is not None and pad.score is not None and pad.score < policy.pad_threshold:
-        best = _best(probes, policy)
-        return Refused(Reason.ATTACK, Mode.FACE, best.pid, best.score, policy.face_threshold, pad)
+        return refused(Reason.ATTACK)
     if liveness is Liveness.PASSIVE and len(judged) < len(probes):
-        best = _best(probes, policy)
-        return Refused(Reason.NOT_LIVE, Mode.FACE, best.pid, best.score, policy.face_threshold, pad)
-    best = _best([probe for probe in probes if pad is None or _passed(probe, policy)], policy)
-    if best.pid is None or best.score is None:
-        return Refused(Reason.UNKNOWN, Mode.FACE, None, best.score, policy.face_threshold, pad)
-    if best.lead < policy.face_margin:
-        return Refused(Reason.AMBIGUOUS, Mode.FACE, best.pid, best.score, policy.face_threshold, pad)
-    return Accepted(best.pid, Mode.FACE, best.score, policy.face_threshold, pad)
+        return refused(Reason.NOT_LIVE)
+    if best is None or pid is None:
+        return refused(Reason.UNKNOWN)
+    if _lead(candidates) < policy.face_margin:
+        return refused(Reason.AMBIGUOUS)
+    return Accepted(pid, Mode.FACE, best.comparison_score, threshold, pad)
 
 
 def decide_finger(probe: FingerProbe) -> Decision:
@@ -120,31 +152,6 @@ def after_turn(accepted: Accepted, turn: Turn, outcome: TurnOutcome, policy: Pol
     return Refused(reason, accepted.mode, accepted.pid, accepted.score, accepted.thr, pad)
 
 
-def _passed(probe: FaceProbe, policy: Policy) -> bool:
-    """Whether nothing speaks against the frame; that enough frames were judged has been seen to."""
-    return probe.pad_score is None or probe.pad_score >= policy.pad_threshold
-
-
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """Whom the frames resemble most."""
-
-    pid: str | None
-    """None: nobody well enough."""
-    score: float | None
-    """The mean over the frames, whether good enough or not; None: nobody was a candidate in every frame."""
-    lead: float
-    """Over the second person."""
-
-
-def _best(probes: Sequence[FaceProbe], policy: Policy) -> _Best:
-    by_person: dict[str, list[float]] = {}
-    for candidate in (candidate for probe in probes for candidate in probe.candidates):
-        by_person.setdefault(candidate.pid, []).append(candidate.comparison_score)
-    means = {pid: fmean(scores) for pid, scores in by_person.items() if len(scores) == len(probes)}
-    if not means:
-        return _Best(None, None, 0.0)
-    pid, *others = sorted(means, key=lambda pid: means[pid], reverse=True)
-    is_known = means[pid] >= policy.face_threshold and min(by_person[pid]) >= policy.face_threshold - FRAME_SLACK
-    lead = means[pid] - means[others[0]] if others else math.inf
-    return _Best(pid if is_known else None, means[pid], lead)
+def _lead(candidates: Sequence[Candidate]) -> float:
+    """By how much the best candidate leads the second person."""
+    return candidates[0].comparison_score - candidates[1].comparison_score if len(candidates) > 1 else math.inf

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kiosk.core.biometrics import FaceProbe, FingerProbe, Modality, Person, References, Turn, TurnOutcome
+from kiosk.core.biometrics import FaceProbe, FingerProbe, Modality, Person, References, Thresholds, Turn, TurnOutcome
 from kiosk.core.faults import FaultCode
 from kiosk.core.schedule import Tap
 from wire.attendance import Act, Entry
@@ -69,6 +69,8 @@ class PeopleLoaded:
     references: References
     roster: str = ""
     """Digest of the roster."""
+    thresholds: Mapping[Modality, Thresholds] = field(default_factory=dict)
+    """What the journal last said of each modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class ModalityReady:
     """A modality's device is open and its references are in use."""
 
     modality: Modality
+    thresholds: Thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from kiosk.core.biometrics import (
     TurnOutcome,
 )
 from kiosk.core.decision import Accepted, Decision, Reason, Refused, after_turn, decide_face, decide_finger
+from kiosk.core.entries import attendance, refusal, started, thresholds_changed
 from kiosk.core.faults import FaultCode, available, is_out_of_service
 from kiosk.core.messages import (
     ActChosen,
@@ -64,7 +65,7 @@ from kiosk.core.state import (
     Starting,
     State,
 )
-from wire.attendance import Act, Entry, EventType, Mode, Moment, Pad
+from wire.attendance import Act, EventType, Mode, Moment
 
 Step = tuple[State, list[Command]]
 
@@ -77,8 +78,6 @@ MOST_DOUBLINGS = 8
 """More lead beyond the longest pause in any case."""
 REMEMBERED_TAPS = 20
 """A person's latest; today's are among them, and those of a night that began yesterday."""
-STARTED = "start"
-"""`reason` of the audit event that every start of the program leaves, with the thresholds in force."""
 
 
 def step(state: State, message: Message, now: Moment, policy: Policy) -> Step:
@@ -96,6 +95,8 @@ def step(state: State, message: Message, now: Moment, policy: Policy) -> Step:
             return _event_recorded(state, message, now, policy)
         case PeopleLoaded():
             return _people_loaded(state, message, now, policy)
+        case ModalityReady():
+            return _modality_ready(state, message, now, policy)
         case Tick():
             return _time_passed(state, now, policy)
         case _:
@@ -103,11 +104,9 @@ def step(state: State, message: Message, now: Moment, policy: Policy) -> Step:
 
 
 def _with_condition(
-    state: State, message: ModalityReady | ModalityBusy | FaultRaised | FaultCleared | UplinkChanged | OutboxDepth
+    state: State, message: ModalityBusy | FaultRaised | FaultCleared | UplinkChanged | OutboxDepth
 ) -> State:
     match message:
-        case ModalityReady(modality):
-            return replace(state, ready=state.ready | {modality})
         case ModalityBusy(modality):
             return replace(state, ready=state.ready - {modality})
         case FaultRaised(code):
@@ -120,6 +119,18 @@ def _with_condition(
             return replace(state, outbox=waiting)
         case _:
             assert_never(message)
+
+
+def _modality_ready(state: State, ready: ModalityReady, now: Moment, policy: Policy) -> Step:
+    """What it is judged by goes on record whenever that is not what the journal says last."""
+    state = replace(state, ready=state.ready | {ready.modality})
+    commands: list[Command] = []
+    on_record = state.thresholds.get(ready.modality)
+    if state.loaded and ready.thresholds != on_record:
+        state = replace(state, thresholds={**state.thresholds, ready.modality: ready.thresholds})
+        commands = [Record(None, thresholds_changed(ready.modality, ready.thresholds, on_record, now))]
+    state, more = _settled(state, now, policy)
+    return state, [*commands, *more]
 
 
 def _settled(state: State, now: Moment, policy: Policy) -> Step:
@@ -142,7 +153,7 @@ def _stop_service(state: State, now: Moment) -> Step:
     commands: list[Command] = []
     if isinstance(state.phase, Recording):
         refused = Refused(Reason.NOT_RECORDED, state.phase.mode, state.phase.person.pid)
-        commands = [Record(None, _refusal(refused, now))]
+        commands = [Record(None, refusal(refused, now))]
     return replace(state, phase=OutOfService()), commands
 
 
@@ -153,10 +164,10 @@ def _face_seen(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> S
     if probe.faces == 0:
         return _nobody_seen(state, now), []
     match state.phase:
-        case Idle(since_ms, greeted) if _is_looked_at(state, probe, since_ms, greeted, policy):
+        case Idle(since_ms, greeted) if _is_looked_at(state, probe, since_ms, greeted):
             return _begin_looking(state, probe, now, policy)
         case Greeting(person, since_ms=since_ms) if probe.captured_ms >= since_ms and _is_somebody_else(
-            probe, person.pid, policy
+            probe, person.pid
         ):
             return _begin_looking(state, probe, now, policy)
         case Looking():
@@ -179,13 +190,13 @@ def _nobody_seen(state: State, now: Moment) -> State:
             return state
 
 
-def _is_looked_at(state: State, probe: FaceProbe, since_ms: int, greeted: str | None, policy: Policy) -> bool:
+def _is_looked_at(state: State, probe: FaceProbe, since_ms: int, greeted: str | None) -> bool:
     """Whether a face before the idle kiosk begins a visit."""
     if probe.captured_ms < since_ms:
         return False
     if greeted is not None:
-        return _is_somebody_else(probe, greeted, policy)
-    return probe.captured_ms >= since_ms + 1000 * _pause_s(state.refusals) or _is_somebody_else(probe, None, policy)
+        return _is_somebody_else(probe, greeted)
+    return probe.captured_ms >= since_ms + 1000 * _pause_s(state.refusals) or _is_somebody_else(probe, None)
 
 
 def _pause_s(refusals: int) -> float:
@@ -196,10 +207,10 @@ def _pause_s(refusals: int) -> float:
     return min(LOOK_AGAIN_S * 2.0**doublings, LONGEST_PAUSE_S)
 
 
-def _is_somebody_else(probe: FaceProbe, than: str | None, policy: Policy) -> bool:
+def _is_somebody_else(probe: FaceProbe, than: str | None) -> bool:
     """Whether the frame shows an enrolled person, and not this one."""
     best = probe.candidates[0] if probe.candidates else None
-    return best is not None and best.pid != than and best.comparison_score >= policy.face_threshold
+    return best is not None and best.pid != than and best.comparison_score >= probe.threshold
 
 
 def _begin_looking(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> Step:
@@ -211,11 +222,11 @@ def _looked(state: State, looking: Looking, probe: FaceProbe, now: Moment, polic
     if probe.hint is not None:
         kept = () if probe.hint is Hint.ONE_PERSON else looking.probes
         return replace(state, phase=replace(looking, probes=kept, hint=probe.hint)), []
-    probes = (*looking.probes, probe)
-    if len(probes) < policy.frames_per_visit:
-        return replace(state, phase=replace(looking, probes=probes, hint=None)), []
+    probes = (*looking.probes, probe) if probe.continues else (probe,)
     liveness = liveness_in_force(state.faults, policy)
     decision = decide_face(probes, policy, liveness)
+    if decision is None:
+        return replace(state, phase=replace(looking, probes=probes, hint=None)), []
     if isinstance(decision, Accepted) and liveness is Liveness.CHALLENGE and decision.pid in state.people:
         phase = Challenged(looking.visit, decision, _after(now, policy.challenge_s))
         return replace(state, phase=phase), [AskTurn(looking.visit, decision.pid)]
@@ -296,16 +307,7 @@ def _act_chosen(state: State, act: Act, now: Moment, policy: Policy) -> Step:
 
 def _record(state: State, choosing: Choosing, act: Act, now: Moment, policy: Policy) -> Step:
     visit, accepted, person = choosing.visit, choosing.accepted, choosing.person
-    entry = Entry(
-        EventType.ATTENDANCE,
-        now,
-        pid=person.pid,
-        act=act,
-        mode=accepted.mode,
-        score=accepted.score,
-        thr=accepted.thr,
-        pad=accepted.pad,
-    )
+    entry = attendance(accepted, act, now)
     state = replace(state, pending={**state.pending, person.pid: visit})
     return _wait_for_disk(state, visit, person, accepted.mode, now, policy), [Record(visit, entry)]
 
@@ -339,21 +341,7 @@ def _refuse(state: State, refused: Refused, now: Moment, policy: Policy, hint: H
     """Tell the person why, and the journal too."""
     phase = Refusing(refused.reason, _after(now, policy.refuse_s), hint)
     refusals = state.refusals + (refused.mode is Mode.FACE)
-    return replace(state, phase=phase, refusals=refusals), [Record(None, _refusal(refused, now))]
-
-
-def _refusal(refused: Refused, now: Moment) -> Entry:
-    """The audit entry of a refusal."""
-    return Entry(
-        EventType.AUDIT,
-        now,
-        pid=refused.pid,
-        mode=refused.mode,
-        score=refused.score,
-        thr=refused.thr,
-        pad=refused.pad,
-        reason=refused.reason.value,
-    )
+    return replace(state, phase=phase, refusals=refusals), [Record(None, refusal(refused, now))]
 
 
 # ---- time and the rest
@@ -363,11 +351,18 @@ def _people_loaded(state: State, loaded: PeopleLoaded, now: Moment, policy: Poli
     people = {person.pid: person for person in loaded.people}
     commands: list[Command] = [UseReferences(loaded.references)]
     if not state.loaded:
-        thresholds = Pad(thr=policy.pad_threshold)
-        started = Entry(EventType.AUDIT, now, thr=policy.face_threshold, pad=thresholds, reason=STARTED)
-        commands.append(Record(None, started))
+        commands.append(Record(None, started(now)))
     phase = Starting(_after(now, START_S)) if isinstance(state.phase, Starting) else state.phase
-    state = replace(state, phase=phase, people=people, taps=dict(loaded.taps), roster=loaded.roster, loaded=True)
+    thresholds = {**loaded.thresholds, **state.thresholds}
+    state = replace(
+        state,
+        phase=phase,
+        people=people,
+        taps=dict(loaded.taps),
+        roster=loaded.roster,
+        thresholds=thresholds,
+        loaded=True,
+    )
     state, more = _settled(state, now, policy)
     return state, [*commands, *more]
 

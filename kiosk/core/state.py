@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kiosk.core.biometrics import FaceProbe, Hint, Modality, Person, Policy, Turn
+from kiosk.core.biometrics import FaceProbe, Hint, Modality, Person, Policy, Thresholds, Turn
 from kiosk.core.decision import Accepted, Reason
 from kiosk.core.faults import FaultCode, available
 from kiosk.core.schedule import Reading, Tap
@@ -120,6 +120,8 @@ class State:
     roster: str = ""
     """Digest of the roster in force."""
     ready: frozenset[Modality] = frozenset()
+    thresholds: Mapping[Modality, Thresholds] = field(default_factory=dict)
+    """In force, and on record."""
     faults: frozenset[FaultCode] = frozenset()
     connected: bool = False
     outbox: int = 0

@@ -84,7 +84,7 @@ def idle(page: Page) -> Scene:
 def looking(page: Page, phase: Looking) -> Scene:
     """Somebody is there: what would help, or how far recognition is."""
     panes = _panes(page)
-    part = len(phase.probes) / page.policy.frames_per_visit
+    part = min(1.0, len(phase.probes) / page.policy.frames_per_visit)
     colour = AMBER if phase.hint else SKY
     width = page.px(GUIDE_WIDTH + 4)
     live = [_picture(page, panes), Oval(panes.guide, WHITE, page.px(GUIDE_WIDTH)), Oval(panes.guide, colour, width)]

@@ -19,8 +19,13 @@ CANDIDATES = 5
 class Gallery:
     """Face references, searched by cosine similarity."""
 
-    def __init__(self, references: Sequence[FaceReference] = ()) -> None:
-        """Take the references that this embedder made; those of another model are left out, and counted in the log."""
+    def __init__(self, references: Sequence[FaceReference] = (), threshold: float = 1.0) -> None:
+        """Take the references that this embedder made; those of another model are left out, and counted in the log.
+
+        Args:
+            threshold: what a score must reach.
+        """
+        self.threshold = threshold
         usable = [reference for reference in references if _is_usable(reference)]
         if len(usable) < len(references):
             log.warning("%d face references are not of %s: enrol them again", len(references) - len(usable), MODEL)

@@ -13,10 +13,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Turn
+from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Thresholds, Turn
+from kiosk.core.decision import UNKNOWN_FRAMES, passed
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
     AskTurn,
@@ -33,6 +34,7 @@ from kiosk.core.ports import Frame
 from kiosk.recognition.challenge import Challenge, HeadView, likeness
 from kiosk.recognition.detection import Face, Float32Array, UInt8Array
 from kiosk.recognition.encoding import aligned
+from kiosk.recognition.fusion import Run
 from kiosk.recognition.gallery import Gallery
 from kiosk.recognition.models import Models, open_models
 from kiosk.recognition.quality import LIMITS, QualityLimits, place_hint, present, sample_hint
@@ -111,7 +113,7 @@ class Pipeline:
             template = self.models.encoder.template(crop)
         with watch.step("search"):
             candidates = self.gallery.candidates(template)
-        probe = FaceProbe(frame.captured_ms, 1, None, candidates, pad_score)
+        probe = FaceProbe(frame.captured_ms, 1, None, candidates, pad_score, self.gallery.threshold, fused=candidates)
         return Sight(probe, face, crop, template, watch.stages)
 
     def head_view(self, frame: Frame, sight: Sight, pid: str, policy: Policy) -> HeadView | None:
@@ -154,6 +156,7 @@ class RecognitionWorker(Worker):
         self._orders: queue.SimpleQueue[AskTurn | StopTurn] = queue.SimpleQueue()
         self._gallery: Gallery | None = None
         self._pipeline: Pipeline
+        self._face_run = Run()
         self._asked: tuple[AskTurn, Turn] | None = None
         self._challenge: Challenge | None = None
         self._ready = False
@@ -193,10 +196,22 @@ class RecognitionWorker(Worker):
         if frame is None:
             return
         sight = self._pipeline.look(frame)
-        self.post(FaceSeen(sight.probe))
+        self.post(FaceSeen(self._fused(sight)))
         log.debug("frame %d: %s", frame.captured_ms, sight.stages)
         if self._asked is not None:
             self._watch(*self._asked, frame, sight)
+
+    def _fused(self, sight: Sight) -> FaceProbe:
+        """The frame's probe, with what it says together with the frames of the same face before it."""
+        probe = sight.probe
+        if sight.template is None:
+            self._face_run = self._face_run if probe.faces == 1 else Run()
+            return probe
+        counts, most = passed(probe, self._policy), UNKNOWN_FRAMES * self._policy.frames_per_visit
+        self._face_run = self._face_run.then(sight.template, probe.captured_ms, counts=counts, most=most)
+        template = self._face_run.template()
+        fused = () if template is None else self._pipeline.gallery.candidates(template)
+        return replace(probe, continues=self._face_run.frames > 1, fused=fused)
 
     def _tell_of_passive_liveness(self, *, missing: bool) -> None:
         if missing:
@@ -224,12 +239,14 @@ class RecognitionWorker(Worker):
     def _take_references(self) -> None:
         references = self._references.take(0 if self._ready or self._gallery else WAIT_S)
         if references is not None:
-            self._gallery = Gallery(references)
+            self._gallery = Gallery(references, self._policy.face_threshold)
             self._pipeline.gallery = self._gallery
-        if self._gallery is not None and not self._ready:
+        if self._gallery is None or (self._ready and references is None):
+            return
+        if not self._ready:
             self._ready = True
             self._frame_s = time.monotonic()
-            self.post(ModalityReady(Modality.FACE))
+        self.post(ModalityReady(Modality.FACE, Thresholds(self._gallery.threshold, self._policy.pad_threshold)))
 
     def _take_orders(self) -> None:
         while not self._orders.empty():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kiosk.config import FingerprintSettings
-from kiosk.core.biometrics import FingerProbe, FingerReference, Hint, Modality
+from kiosk.core.biometrics import FingerProbe, FingerReference, Hint, Modality, Thresholds
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import FingerSeen, Message, ModalityBusy, ModalityReady
 from kiosk.core.ports import Clock
@@ -80,7 +80,7 @@ class FingerprintWorker(Worker):
     def _say_ready(self) -> None:
         if not self._ready:
             self._ready = True
-            self.post(ModalityReady(Modality.FINGER))
+            self.post(ModalityReady(Modality.FINGER, Thresholds(self._threshold)))
 
     def _say_busy(self) -> None:
         if self._ready:

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from kiosk.core.biometrics import Modality, Thresholds
 from kiosk.core.schedule import Tap
 from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_readonly, transaction
 from wire import chain
@@ -37,6 +39,7 @@ from wire.attendance import (
     MessageError,
     Moment,
     Origin,
+    Pad,
     decode,
     encode,
     from_signed_bytes,
@@ -62,9 +65,14 @@ ORDER BY seq DESC
 """
 """Which events matter is read from the stored bytes, where their canonical form has each name in one spelling and a
 quotation mark in a text is escaped: so 200,000 refusals in between cost 0.5 s, and no second index is written."""
+LATEST_OF_MODE = """
+SELECT seq, signed, hash, sig FROM event
+WHERE seq > :since AND instr(signed, :mode) AND instr(signed, CAST('"thr":' AS BLOB)) ORDER BY seq DESC LIMIT 1
+"""
 MARKS = {"attendance": b'"typ":"attendance"', "t": b'"t":"', "believed": b'"clk":{"ok":true'}
 
 Row = tuple[int, bytes, bytes, bytes]
+T = TypeVar("T")
 
 
 class EntryError(StorageError):
@@ -110,6 +118,13 @@ class _Tapped(msgspec.Struct):
     clk: ClockQuality
     pid: str | None = None
     act: Act | None = None
+
+
+class _Judged(msgspec.Struct):
+    """By what an event was judged."""
+
+    thr: float
+    pad: Pad | None = None
 
 
 class JournalReader:
@@ -179,6 +194,20 @@ class JournalReader:
             if tapped.typ is EventType.ATTENDANCE and tapped.pid and tapped.act and tapped.t >= since:
                 taps.setdefault(tapped.pid, []).append(Tap(tapped.act, parse_rfc3339(tapped.t)))
         return {pid: tuple(reversed(of_person)) for pid, of_person in taps.items()}
+
+    def thresholds(self) -> Mapping[Modality, Thresholds]:
+        """What recent events say that each modality was judged by; without those that none speaks of.
+
+        Raises:
+            JournalBrokenError: a row is damaged.
+        """
+        found = {}
+        for modality in Modality:
+            marks = {"mode": f'"mode":"{modality}"'.encode(), "since": self.position().seq - LOOKBACK}
+            for seq, signed, _, _ in map(_checked, self._connection.execute(LATEST_OF_MODE, marks)):
+                judged = _decoded(seq, signed, _Judged)
+                found[modality] = Thresholds(judged.thr, judged.pad.thr if judged.pad else None)
+        return found
 
     def verify(self, key: Ed25519PublicKey, after: Position = START, against: Iterable[Position] = ()) -> Position:
         """Check every event after a position by itself and against the one before, and return the last one's.
@@ -369,7 +398,12 @@ def _event(row: tuple[object, ...]) -> Event:
 
 def _tapped(row: Row) -> _Tapped:
     seq, signed, _, _ = row
+    return _decoded(seq, signed, _Tapped)
+
+
+def _decoded(seq: int, signed: bytes, kind: type[T]) -> T:
+    """As much of an event as a kind has fields for."""
     try:
-        return msgspec.json.decode(signed, type=_Tapped)
+        return msgspec.json.decode(signed, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalBrokenError(f"event {seq}: cannot be read: {error}", seq) from error

@@ -127,6 +127,7 @@ class StorageWorker(Worker):
                     store.journal.taps_since(since),
                     store.people.references(),
                     store.journal.origin.roster,
+                    store.journal.thresholds(),
                 )
             )
             self.post(OutboxDepth(store.journal.depth()))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Hint, Modality, Person, Policy, References
+from kiosk.core.biometrics import (
+    Candidate,
+    FaceProbe,
+    FingerProbe,
+    Hint,
+    Modality,
+    Person,
+    Policy,
+    References,
+    Thresholds,
+)
 from kiosk.core.messages import Command, EventRecorded, Message, ModalityReady, PeopleLoaded, Record
 from kiosk.core.schedule import DayRule, Schedule
 from kiosk.core.session import step
@@ -15,6 +25,11 @@ from wire.attendance import ClockQuality, ClockSource, Moment
 JAKARTA = ZoneInfo("Asia/Jakarta")
 WORKDAYS = Schedule("Asia/Jakarta", (DayRule(frozenset(range(5)), time(7, 30), time(15, 30)),))
 POLICY = Policy(schedule=WORKDAYS)
+THRESHOLD = 0.55
+READY = {
+    Modality.FACE: ModalityReady(Modality.FACE, Thresholds(THRESHOLD, POLICY.pad_threshold)),
+    Modality.FINGER: ModalityReady(Modality.FINGER, Thresholds(30.0)),
+}
 SITI = Person("p-siti", "Siti Aminah")
 BUDI = Person("p-budi", "Budi Santoso")
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=JAKARTA)
@@ -29,8 +44,10 @@ def at(clock: str) -> Moment:
 
 
 def face(now: Moment, pid: str = SITI.pid, score: float = 0.7, pad: float | None = 0.9) -> FaceProbe:
-    """A usable frame of one face."""
-    return FaceProbe(now.mono_ms, 1, None, (Candidate(pid, score),), pad)
+    """A usable frame of one face, which was there before; alone in what is fused, if it passes the check."""
+    found = (Candidate(pid, score),)
+    fused = found if pad is None or pad >= POLICY.pad_threshold else ()
+    return FaceProbe(now.mono_ms, 1, None, found, pad, THRESHOLD, continues=True, fused=fused)
 
 
 def unusable(now: Moment, hint: Hint, faces: int = 1) -> FaceProbe:
@@ -51,10 +68,9 @@ def finger(now: Moment, pid: str | None = SITI.pid, score: float = 101.0) -> Fin
 
 def open_office(now: Moment, policy: Policy = POLICY) -> State:
     """An idle kiosk that knows Siti and Budi."""
-    state = State()
-    loaded = PeopleLoaded((SITI, BUDI), {}, References())
-    for message in (loaded, ModalityReady(Modality.FACE), ModalityReady(Modality.FINGER)):
-        state, _ = step(state, message, now, policy)
+    state, _ = step(State(), PeopleLoaded((SITI, BUDI), {}, References()), now, policy)
+    for ready in READY.values():
+        state, _ = step(state, ready, now, policy)
     assert isinstance(state.phase, Idle)
     return state
 

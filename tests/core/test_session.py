@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, References, Turn, TurnOutcome
+from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, References, Thresholds, Turn, TurnOutcome
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
@@ -40,14 +40,28 @@ from kiosk.core.state import (
     Starting,
     State,
 )
-from tests.core.office import BUDI, POLICY, SITI, at, face, finger, nobody, on_disk, open_office, told, unusable
+from tests.core.office import (
+    BUDI,
+    POLICY,
+    READY,
+    SITI,
+    THRESHOLD,
+    at,
+    face,
+    finger,
+    nobody,
+    on_disk,
+    open_office,
+    told,
+    unusable,
+)
 from wire.attendance import Act, EventType, Mode
 
 MORNING = at("07:20:00")
 
 
 def looked_at(pid: str = SITI.pid, score: float = 0.7, pad: float | None = 0.9) -> list[FaceSeen]:
-    return 3 * [FaceSeen(face(MORNING, pid, score, pad))]
+    return 6 * [FaceSeen(face(MORNING, pid, score, pad))]
 
 
 def test_a_greeting_waits_for_the_disk() -> None:
@@ -103,9 +117,9 @@ def test_a_refusal_says_why_and_is_audited(probes: list[FaceSeen | FingerSeen], 
 
 
 def test_two_people_who_look_alike_are_not_told_apart_by_a_hair() -> None:
-    alike = replace(face(MORNING), candidates=(Candidate(SITI.pid, 0.70), Candidate(BUDI.pid, 0.66)))
+    alike = replace(face(MORNING), fused=(Candidate(SITI.pid, 0.70), Candidate(BUDI.pid, 0.66)))
 
-    state, _ = told(open_office(MORNING), MORNING, *3 * [FaceSeen(alike)])
+    state, _ = told(open_office(MORNING), MORNING, *6 * [FaceSeen(alike)])
 
     assert isinstance(state.phase, Refusing)
     assert state.phase.reason is Reason.AMBIGUOUS
@@ -121,22 +135,39 @@ def test_one_unlucky_frame_neither_refuses_a_person_nor_lets_a_photograph_in() -
     assert isinstance(photograph.phase, Refusing)
 
 
-def test_the_face_that_is_alive_must_be_the_face_that_is_matched() -> None:
-    """Somebody alive who resembles Siti a little, and her photograph for a moment."""
-    alive, photograph = face(MORNING, score=0.50, pad=0.99), face(MORNING, score=0.97, pad=0.0)
+def test_another_face_begins_the_look_anew() -> None:
+    frames = 2 * [face(MORNING, score=0.6)]
+    other = replace(face(MORNING, BUDI.pid, score=0.6), continues=False)
 
-    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [alive, alive, photograph]))
+    state, commands = told(open_office(MORNING), MORNING, *map(FaceSeen, [*frames, other, *frames]))
 
-    assert isinstance(state.phase, Refusing)
+    assert isinstance(state.phase, Recording)
+    assert len(on_disk(commands)) == 1
+    assert state.phase.person == SITI
 
 
-def test_a_frame_far_below_the_others_is_somebody_else() -> None:
-    one, other = face(MORNING, score=0.39), face(MORNING, score=0.9)
+def test_two_frames_are_enough_for_who_is_surely_known() -> None:
+    state, _ = told(open_office(MORNING), MORNING, *looked_at(score=0.65)[:2])
+    other, _ = told(open_office(MORNING), MORNING, *looked_at(score=0.64)[:2])
 
-    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [one, other, other]))
+    assert isinstance(state.phase, Recording)
+    assert isinstance(other.phase, Looking)
 
-    assert isinstance(state.phase, Refusing)
-    assert state.phase.reason is Reason.UNKNOWN
+
+def test_two_frames_are_not_enough_where_liveness_is_in_doubt() -> None:
+    frames = map(FaceSeen, [face(MORNING, pad=0.9), face(MORNING, pad=0.7)])
+
+    state, _ = told(open_office(MORNING), MORNING, *frames)
+
+    assert isinstance(state.phase, Looking)
+
+
+def test_nobody_is_called_unknown_on_three_frames() -> None:
+    blurred, sharp = face(MORNING, score=0.5), face(MORNING, score=0.6)
+
+    state, _ = told(open_office(MORNING), MORNING, *map(FaceSeen, [*3 * [blurred], sharp]))
+
+    assert isinstance(state.phase, Recording)
 
 
 def test_a_frame_that_could_not_be_judged_does_not_undo_a_veto() -> None:
@@ -151,7 +182,7 @@ def test_a_frame_that_could_not_be_judged_does_not_undo_a_veto() -> None:
 def test_a_second_face_begins_the_look_anew() -> None:
     two = FaceSeen(unusable(MORNING, Hint.ONE_PERSON, faces=2))
 
-    state, _ = told(open_office(MORNING), MORNING, *looked_at()[:2], two, *looked_at()[:2])
+    state, _ = told(open_office(MORNING), MORNING, *looked_at(score=0.6)[:2], two, *looked_at(score=0.6)[:2])
 
     assert isinstance(state.phase, Looking)
 
@@ -410,7 +441,7 @@ def test_a_stranger_who_stepped_aside_is_looked_at_again_at_once() -> None:
     state, _ = told(open_office(MORNING), MORNING, *looked_at(score=0.1))
     for clock in ("07:20:05", "07:20:10"):
         state, _ = told(
-            state, at(clock), Tick(), FaceSeen(nobody(at(clock))), *3 * [FaceSeen(face(at(clock), score=0.1))]
+            state, at(clock), Tick(), FaceSeen(nobody(at(clock))), *6 * [FaceSeen(face(at(clock), score=0.1))]
         )
 
         assert isinstance(state.phase, Refusing)
@@ -457,7 +488,7 @@ def test_without_any_device_the_kiosk_is_out_of_service() -> None:
 
 def test_a_reader_that_is_being_filled_keeps_nobody_from_the_camera() -> None:
     loaded = PeopleLoaded((SITI, BUDI), {}, References())
-    state, _ = told(State(), MORNING, loaded, ModalityReady(Modality.FACE), Tick())
+    state, _ = told(State(), MORNING, loaded, READY[Modality.FACE], Tick())
     assert isinstance(state.phase, Starting)
 
     state, _ = told(state, at("07:20:05"), Tick())
@@ -466,11 +497,42 @@ def test_a_reader_that_is_being_filled_keeps_nobody_from_the_camera() -> None:
     assert state.working(POLICY) == {Modality.FACE}
 
 
+@pytest.mark.parametrize(
+    ("comparison", "pad", "reason"),
+    [
+        (THRESHOLD, 0.5, None),
+        (0.56, 0.5, "threshold_raised"),
+        (0.54, 0.5, "threshold_lowered"),
+        (0.56, 0.4, "threshold_lowered"),
+    ],
+)
+def test_a_threshold_that_is_not_the_one_on_record_is_audited(
+    comparison: float, pad: float, reason: str | None
+) -> None:
+    on_record = {Modality.FACE: Thresholds(THRESHOLD, 0.5)}
+    state, _ = told(State(), MORNING, PeopleLoaded((SITI,), {}, References(), thresholds=on_record))
+
+    state, commands = told(state, MORNING, ModalityReady(Modality.FACE, Thresholds(comparison, pad)))
+    _, again = told(state, MORNING, ModalityReady(Modality.FACE, Thresholds(comparison, pad)))
+
+    assert [recorded.entry.reason for recorded in on_disk(commands)] == [reason] * (reason is not None)
+    assert again == []
+
+
+def test_a_threshold_without_a_record_is_put_on_record() -> None:
+    state, _ = told(State(), MORNING, PeopleLoaded((SITI,), {}, References()))
+
+    _, commands = told(state, MORNING, READY[Modality.FINGER])
+
+    [recorded] = on_disk(commands)
+    assert (recorded.entry.mode, recorded.entry.thr, recorded.entry.reason) == (Mode.FINGER, 30.0, "threshold_set")
+
+
 def test_a_reader_that_is_filled_anew_is_not_offered_meanwhile() -> None:
     state, _ = told(open_office(MORNING), MORNING, ModalityBusy(Modality.FINGER))
     assert state.working(POLICY) == {Modality.FACE}
 
-    state, _ = told(state, MORNING, ModalityReady(Modality.FINGER))
+    state, _ = told(state, MORNING, READY[Modality.FINGER])
 
     assert state.working(POLICY) == {Modality.FACE, Modality.FINGER}
 
@@ -493,7 +555,7 @@ def test_a_face_only_kiosk_without_its_camera_is_out_of_service() -> None:
 
 
 def test_nobody_is_served_before_the_roster_is_known() -> None:
-    state, commands = told(State(), MORNING, ModalityReady(Modality.FINGER), ModalityReady(Modality.FACE), *looked_at())
+    state, commands = told(State(), MORNING, READY[Modality.FINGER], READY[Modality.FACE], *looked_at())
 
     assert isinstance(state.phase, Starting)
     assert commands == []

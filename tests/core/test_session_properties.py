@@ -31,7 +31,6 @@ from kiosk.core.messages import (
     FingerSeen,
     Message,
     ModalityBusy,
-    ModalityReady,
     OutboxDepth,
     PeopleLoaded,
     Record,
@@ -43,7 +42,7 @@ from kiosk.core.messages import (
 from kiosk.core.schedule import Tap
 from kiosk.core.session import step
 from kiosk.core.state import Greeting, Idle, Looking, OutOfService, Starting
-from tests.core.office import BUDI, POLICY, SITI, at, open_office
+from tests.core.office import BUDI, POLICY, READY, SITI, THRESHOLD, at, open_office
 from wire.attendance import Act, Entry, EventType, Mode, Moment
 
 START = at("07:00:00")
@@ -62,14 +61,20 @@ class Answer:
 
 
 face_seen = st.builds(
-    lambda faces, hint, found, pad: FaceSeen(FaceProbe(10**9, faces, hint, found, pad)),
+    lambda faces, hint, found, pad, continues, fused: FaceSeen(
+        FaceProbe(10**9, faces, hint, found, pad, THRESHOLD, continues, fused)
+    ),
     st.integers(0, 2),
     hints,
     candidates,
     pad_scores,
+    st.booleans(),
+    candidates,
 )
 sure_face = st.builds(
-    lambda pid, pad: FaceSeen(FaceProbe(10**9, 1, None, (Candidate(pid, 0.8),), pad)), pids, pad_scores
+    lambda found, pad: FaceSeen(FaceProbe(10**9, 1, None, found, pad, THRESHOLD, continues=True, fused=found)),
+    pids.map(lambda pid: (Candidate(pid, 0.8),)),
+    pad_scores,
 )
 finger_seen = st.builds(lambda hint, found: FingerSeen(FingerProbe(10**9, hint, found[:1], 0.3)), hints, candidates)
 visits = st.integers(0, 6)
@@ -85,7 +90,7 @@ messages = st.one_of(
     st.builds(ActChosen, st.sampled_from(Act)),
     st.builds(FaultRaised, st.sampled_from(FaultCode), st.just("")),
     st.builds(FaultCleared, st.sampled_from(FaultCode)),
-    st.builds(ModalityReady, st.sampled_from(Modality)),
+    st.sampled_from(list(READY.values())),
     st.builds(UplinkChanged, st.booleans()),
     st.builds(ModalityBusy, st.sampled_from(Modality)),
     st.builds(OutboxDepth, st.integers(0, 5)),
@@ -201,9 +206,9 @@ def test_a_face_is_recorded_only_on_frames_that_passed_the_liveness_check(told: 
             if record.entry.mode is Mode.FACE and isinstance(message, FaceSeen) and isinstance(looking, Looking):
                 frames = (*looking.probes, message.probe)
                 bona_fide = [probe for probe in frames if (probe.pad_score or 0.0) >= POLICY.pad_threshold]
-                scores = [probe.candidates[0].comparison_score for probe in bona_fide if probe.candidates]
                 assert len(bona_fide) >= 2
-                assert max(scores) >= POLICY.face_threshold
+                assert record.entry.pid == message.probe.fused[0].pid
+                assert record.entry.score == message.probe.fused[0].comparison_score >= THRESHOLD
 
 
 @settings(max_examples=200)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiosk.app import run
-from kiosk.core.biometrics import Person
+from kiosk.core.biometrics import Modality, Person
 from kiosk.core.decision import Reason
+from kiosk.core.entries import THRESHOLD_LOWERED, THRESHOLD_SET
 from kiosk.core.faults import FaultCode
 from kiosk.core.state import Greeting, Idle, OutOfService, Refusing
 from kiosk.enrolment import Applicant, EnrolmentError, enrol_person, enrolled, erase_person
@@ -23,7 +26,7 @@ from kiosk.storage.database import FolderInUseError
 from kiosk.storage.store import opened_store
 from kiosk.worker import Bell
 from tests.flows.bench import Bench, opened_bench, portrait_file, portrait_picture
-from wire.attendance import Act, EventType
+from wire.attendance import Act, EventType, Mode
 
 SITI, ANDI = Person("p-1", "Siti Aminah"), Person("p-2", "Andi Pratama")
 LEFT_THUMB = 6
@@ -69,11 +72,25 @@ def test_a_finger_becomes_a_greeting_and_an_event_on_disk(bench: Bench, finger: 
 
     assert isinstance(state.phase, Greeting)
     assert state.phase.person == SITI
-    assert [(event.typ, event.reason or event.act) for event in bench.events()] == [
+    happened = [(event.typ, event.reason or event.act) for event in bench.events()]
+    assert (EventType.AUDIT, THRESHOLD_SET) in happened
+    assert [each for each in happened if each[1] != THRESHOLD_SET] == [
         (EventType.AUDIT, "enrolled"),
         (EventType.AUDIT, "start"),
         (EventType.ATTENDANCE, Act.ARRIVAL),
     ]
+
+
+def test_a_threshold_is_on_record_once_and_again_when_it_is_lowered(bench: Bench) -> None:
+    for level in (4, 4, 2):
+        fingerprint = msgspec.structs.replace(bench.terminal.settings.fingerprint, security_level=level)
+        settings = msgspec.structs.replace(bench.terminal.settings, fingerprint=fingerprint)
+        bench.terminal = replace(bench.terminal, settings=settings)
+        with bench.switched_on() as kiosk:
+            kiosk.turn_until(lambda state: Modality.FINGER in state.ready)
+
+    reasons = [event.reason for event in bench.events() if event.mode is Mode.FINGER]
+    assert reasons == [THRESHOLD_SET, THRESHOLD_LOWERED]
 
 
 def test_a_face_is_greeted_and_its_picture_on_paper_is_not(bench: Bench) -> None:

@@ -29,10 +29,11 @@ def test_a_terminal_keeps_its_key(tmp_path: Path) -> None:
 
 
 def test_its_birth_names_models_with_thresholds_and_licences(tmp_path: Path) -> None:
-    birth = terminal(tmp_path).birth()
+    birth = terminal(tmp_path).birth("r" * 64, 0.475)
 
     embedder = next(model for model in birth.models if model.name == "sface.onnx")
-    assert embedder.thr == 0.55
+    assert embedder.thr == 0.475
+    assert birth.roster == "r" * 64
     assert "Apache-2.0" in embedder.licence
     assert birth.capabilities == ("face", "finger")
 

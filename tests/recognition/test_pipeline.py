@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Turn, TurnOutcome
+from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Thresholds, Turn, TurnOutcome
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
     FaceSeen,
@@ -182,8 +182,24 @@ def test_the_worker_is_ready_once_it_has_references_and_then_says_what_it_sees(
         ready = desk.hears(ModalityReady)
         probe = desk.sees(person(portraits["person_b_2"]), 700)
 
-    assert ready == ModalityReady(Modality.FACE)
+    assert ready == ModalityReady(Modality.FACE, Thresholds(POLICY.face_threshold, POLICY.pad_threshold))
     assert (probe.captured_ms, probe.candidates[0].pid) == (700, "anna")
+
+
+def test_the_frames_of_one_face_are_fused_until_somebody_else_steps_in(
+    enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait]
+) -> None:
+    with working() as desk:
+        desk.worker.use(enrolled)
+        first, second, other = (
+            desk.sees(person(portraits[who]), 100 * tenth)
+            for tenth, who in enumerate(["person_b_2", "person_b_2", "person_a_2"])
+        )
+
+    assert (first.continues, second.continues, other.continues) == (False, True, False)
+    assert first.fused == first.candidates
+    assert (second.fused[0].pid, other.fused[0].pid) == ("anna", "emil")
+    assert second.fused != second.candidates
 
 
 def test_new_references_are_searched_from_the_next_frame_on(

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kiosk.config import FingerprintSettings
-from kiosk.core.biometrics import Candidate, FingerProbe, FingerReference, Hint, Modality
+from kiosk.core.biometrics import Candidate, FingerProbe, FingerReference, Hint, Modality, Thresholds
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import FaultCleared, FaultRaised, FingerSeen, Message, ModalityBusy, ModalityReady
 from kiosk.sensors.fingerprint import (
@@ -26,7 +26,7 @@ from kiosk.sensors.fingerprint import (
     NotEnrolled,
     enrol,
 )
-from kiosk.sensors.fingerprint_reader import Reader
+from kiosk.sensors.fingerprint_reader import SCORE_THRESHOLDS, Reader
 from kiosk.sim.fingerprint import FlipBit, SimulatedReader
 from kiosk.sim.fingerprint_module import Flash
 from kiosk.sim.minutiae import Matcher
@@ -34,6 +34,7 @@ from tests.sensors.conftest import ALIKE, labelled, labelled_template
 from wire.attendance import ClockQuality, ClockSource, Moment
 
 ALICE, BOB, STRANGER, SMUDGE = 71, 23, 99, 5
+READY = ModalityReady(Modality.FINGER, Thresholds(float(SCORE_THRESHOLDS[FingerprintSettings().security_level])))
 OFFICE = tuple(FingerReference(str(finger), 2, labelled_template(finger)) for finger in (ALICE, BOB))
 NOW = Moment(datetime(2024, 5, 6, tzinfo=UTC), "boot", 4711, ClockQuality(ClockSource.NETWORK, 10, ok=True))
 
@@ -94,7 +95,7 @@ Turned = Callable[[], list[Message]]
 
 
 def test_the_finger_is_ready_once_the_reader_holds_the_references(simulated: SimulatedReader, turned: Turned) -> None:
-    assert turned() == [ModalityReady(Modality.FINGER)]
+    assert turned() == [READY]
     assert simulated.templates == {0: OFFICE[0].template, 1: OFFICE[1].template}
 
 
@@ -139,7 +140,7 @@ def test_new_references_are_searched_once_they_are_ready(
 ) -> None:
     turned()
     worker.use((*OFFICE, FingerReference("new", 2, labelled_template(STRANGER))))
-    assert turned() == [ModalityBusy(Modality.FINGER), ModalityReady(Modality.FINGER)]
+    assert turned() == [ModalityBusy(Modality.FINGER), READY]
 
     simulated.place(labelled(STRANGER))
 
@@ -155,7 +156,7 @@ def test_a_reader_that_was_cleared_is_not_offered_until_it_is_filled_again(
 
     said = turned()
 
-    assert said == [*seen(), ModalityBusy(Modality.FINGER), ModalityReady(Modality.FINGER)]
+    assert said == [*seen(), ModalityBusy(Modality.FINGER), READY]
 
 
 def test_a_stricter_security_level_has_a_higher_threshold(simulated: SimulatedReader, posted: Posted) -> None:
@@ -176,7 +177,7 @@ def running(worker: FingerprintWorker, posted: Posted) -> Iterator[FingerprintWo
     """On its own thread, and ready."""
     worker.use(OFFICE)
     worker.start()
-    assert posted.next() == ModalityReady(Modality.FINGER)
+    assert posted.next() == READY
     yield worker
     worker.stop()
 
@@ -193,7 +194,7 @@ def test_damage_on_the_line_is_a_fault_that_passes(
     assert {posted.next(), posted.next(), posted.next()} == {
         FaultCleared(FaultCode.READER_WIRE),
         ModalityBusy(Modality.FINGER),
-        ModalityReady(Modality.FINGER),
+        READY,
     }
 
 
@@ -225,7 +226,7 @@ def test_another_press_of_an_enrolled_finger_is_known_and_another_finger_is_not(
                     worker.turn()
 
     ready, known, unknown = posted.all()
-    assert ready == ModalityReady(Modality.FINGER)
+    assert ready == READY
     assert isinstance(known, FingerSeen)
     assert known.probe.candidates[0].pid == "alice"
     assert known.probe.candidates[0].comparison_score > 100

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kiosk.core.biometrics import Modality, Thresholds
 from kiosk.core.schedule import Tap
 from kiosk.storage import journal as journal_module
 from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_database
@@ -235,6 +236,19 @@ def test_a_tap_is_recent_whatever_came_after_it_until_the_search_has_seen_enough
             journal.append(entry)
 
         assert ("p-siti" in journal.taps_since(MORNING - timedelta(days=2))) is is_found
+
+
+def test_what_a_modality_was_last_judged_by_is_read_from_its_newest_event(tmp_path: Path) -> None:
+    with opened_journal(tmp_path) as journal:
+        assert journal.thresholds() == {}
+        journal.append(replace(tap(), thr=0.5))
+        journal.append(replace(tap(after_s=60), mode=Mode.FINGER, thr=30.0, pad=None))
+        journal.append(replace(tap(after_s=120), thr=0.6))
+        journal.append(replace(tap(after_s=180), mode=Mode.FINGER_AND_FACE, thr=0.4))
+
+        thresholds = journal.thresholds()
+
+    assert thresholds == {Modality.FACE: Thresholds(0.6, 0.5), Modality.FINGER: Thresholds(30.0)}
 
 
 def test_a_journal_verifies_with_the_public_key_alone(tmp_path: Path) -> None:
