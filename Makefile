@@ -39,7 +39,8 @@ format: $(READY) ## let ruff format the tree
 	$(BIN)/ruff check --fix $(TREE)
 	$(BIN)/ruff format $(TREE)
 
-evaluate: setup ## measure the error rates on KIOSK_DATA (else ../shared/data), write docs/accuracy.md
+evaluate: setup ## measure errors and costs on KIOSK_DATA (else ../shared/data), write docs/accuracy.md, performance.md
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python scripts/performance.py
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python scripts/evaluate.py
 
 faults: setup ## kill it 200 times, and more (about 20 minutes)

@@ -6,21 +6,19 @@ Called by `make evaluate`. What is not there is left out, and said.
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-from kiosk.bench import curves, fingers, match, pad, search
+from kiosk.bench import curves, fingers, match, pad
+from kiosk.bench.machine import described_machine
 from kiosk.bench.rates import shipped_policy
 from kiosk.config import FingerprintSettings
 from kiosk.recognition.manifest import PROJECT
 
 VISITS = (1, 3, 5)
-PEOPLE_SEARCHED = (500, 1000, 10_000, 100_000)
 FILM_KINDS = {"one_man_bonafide.mp4": pad.BONA_FIDE, "one_man_phone_replay.mp4": f"{pad.ATTACK}phone_replay"}
 
 
@@ -101,17 +99,12 @@ def _fingers(folder: Path, _docs: Path) -> str:
     return fingers.described(fingers.fingers(folder))
 
 
-def _searches(_folder: Path, _docs: Path) -> str:
-    return search.described([search.search(people) for people in PEOPLE_SEARCHED])
-
-
 def _head() -> str:
     policy = shipped_policy()
     return f"""# How often it errs
 
-Made by `make evaluate` on {datetime.now(UTC).date()}; do not edit. Machine: {_machine()}; Python \
-{platform.python_version()}, onnxruntime {version("onnxruntime")}, OpenCV {version("opencv-python-headless")}. \
-`$KIOSK_DATA` is the folder of the evaluation data, which is not part of the project.
+Made by `make evaluate` on {datetime.now(UTC).date()}; do not edit. {described_machine()} What it costs is in \
+[performance.md](performance.md).
 
 At the shipped defaults: face threshold {policy.face_threshold}, margin to the second person {policy.face_margin}, \
 liveness threshold {policy.pad_threshold}, {policy.frames_per_visit} frames a visit, fingerprint security level \
@@ -121,15 +114,6 @@ The words are those of ISO/IEC 19795-1 and 30107-3: FPIR, strangers taken for so
 recognised; FMR and FNMR, the same one to one; FTA and FTE, failures to acquire and to enrol; APCER, attacks let in, \
 by kind; BPCER, genuine presentations turned away. Intervals are exact binomial bounds (Clopper and Pearson), 95 %, \
 for independent trials. These are not quite: one person gives several. Read them as the least that is unknown."""
-
-
-def _machine() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} processors"
 
 
 SECTIONS = (
@@ -181,12 +165,5 @@ mislabelled; how the rest is used is in `kiosk/bench/fingers.py`. The driver, it
 commands are those of a terminal; the matcher is NIST's bozorth3 in the simulated reader. What this cannot show: the \
 R307's own matcher, worn or wet fingers, silicone ones. With two fingers, a person whose one finger is not known \
 presses the other; only pairs that could both be enrolled count.""",
-    ),
-    Section(
-        "The search",
-        "OPENBLAS_NUM_THREADS=1 kiosk bench search --people N",
-        "",
-        _searches,
-        "Made-up templates, 200 searches, wall time of one with its list of candidates, on one thread.",
     ),
 )

@@ -35,9 +35,8 @@ def portraits(tmp_path: Path) -> Path:
 
 
 def test_every_table_has_its_command_and_what_is_absent_is_said(
-    models: Models, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Models, portraits: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("kiosk.bench.evaluate.PEOPLE_SEARCHED", (50,))
     said: list[str] = []
 
     document = accuracy(portraits, tmp_path / "docs", said.append)
@@ -48,11 +47,7 @@ def test_every_table_has_its_command_and_what_is_absent_is_said(
     assert "Not measured: `fingers/fcj2020` is not in the evaluation data." in document
 
 
-def test_the_curves_that_the_document_shows_are_there(
-    models: Models, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kiosk.bench.evaluate.PEOPLE_SEARCHED", (50,))
-
+def test_the_curves_that_the_document_shows_are_there(models: Models, portraits: Path, tmp_path: Path) -> None:
     document = accuracy(portraits, tmp_path / "docs", lambda _: None)
 
     assert "(img/det_1.png)" in document
