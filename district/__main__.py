@@ -20,16 +20,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from district.authority import REVOKED_FILE, opened_authority
 from district.config import IDENTIFIER, Settings, load
-from district.errors import ConfigError, DistrictError
+from district.errors import ConfigError, DistrictError, GrantError
 from district.findings import examined
+from district.granting import grant, revoke, write_revoked
 from district.ingest import Ingest
 from district.intake import Intake, utc_now
-from district.keys import district_key
+from district.keys import district_key, write_whole
 from district.store import Device, Misfit, Store, opened_store
-from wire.attendance import decode, parse_rfc3339, rfc3339
+from wire.attendance import MessageError, decode, encode, parse_rfc3339, rfc3339
 from wire.chain import public_hex, public_key
 from wire.condition import State
+from wire.grant import Request, code
 from wire.topics import Topic
 
 OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
@@ -75,6 +78,22 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--unit", default="", help="the office it stands in")
     enrol.set_defaults(command=_enrol)
 
+    granting = commands.add_parser("grant", parents=[configured], help="enrol a terminal by its request, or renew it")
+    granting.add_argument("request", type=Path, help="as `kiosk device request` wrote it")
+    granting.add_argument("--code", default="", help="as the terminal showed it; a known terminal needs none")
+    granting.add_argument("--out", type=Path, required=True, metavar="FILE", help="for `kiosk device accept`")
+    granting.set_defaults(command=_grant)
+
+    revoking = commands.add_parser("revoke-device", parents=[configured], help="trust a lost terminal no more")
+    revoking.add_argument("device")
+    revoking.set_defaults(command=_revoke)
+
+    issuing = commands.add_parser("issue", parents=[configured], help="certificates for the broker and the ingest")
+    issuing.add_argument("--server", nargs="+", metavar="HOST", help="the broker's names and addresses")
+    issuing.add_argument("--client", metavar="NAME", help="a subscriber, e.g. district-ingest")
+    issuing.add_argument("--out", type=Path, required=True, metavar="DIR")
+    issuing.set_defaults(command=_issue)
+
     listing = commands.add_parser("list", parents=[configured], help="show the terminals, or the events of one")
     listing.add_argument("--device", help="show this terminal's events")
     listing.add_argument("--json", action="store_true", help="print JSON, for another program")
@@ -112,8 +131,48 @@ def _enrol(settings: Settings, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"enrol-device: {error}") from error
     with opened_store(settings.district.directory) as store, store.transaction():
-        store.enrol(Device(options.device, key, options.unit, rfc3339(utc_now()), duplicates=0))
+        store.enrol(Device(options.device, key, options.unit, rfc3339(utc_now())))
     print(f"{options.device} is trusted with the key {key}")
+    return OK
+
+
+def _grant(settings: Settings, options: argparse.Namespace) -> int:
+    folder, name = settings.district.directory, settings.district.name
+    try:
+        request = decode(options.request.read_bytes(), Request)
+    except (OSError, MessageError) as error:
+        raise GrantError(f"{options.request}: is not a request: {error}") from error
+    if request.district != name:
+        raise GrantError(f"{options.request}: is for {request.district}, wanted {name}")
+    with opened_store(folder) as store:
+        made = grant(store, opened_authority(folder, name), district_key(folder), request, options.code, utc_now())
+    options.out.write_bytes(encode(made))
+    print(f"wrote {options.out} for {request.dev} in {request.unit}; carry it back, with this code: {code(made)}")
+    return OK
+
+
+def _revoke(settings: Settings, options: argparse.Namespace) -> int:
+    folder = settings.district.directory
+    with opened_store(folder) as store:
+        revoke(store, opened_authority(folder, settings.district.name), options.device, folder, utc_now())
+    print(f"{options.device} is trusted no more; restart the broker, so that it reads {folder / REVOKED_FILE}")
+    return OK
+
+
+def _issue(settings: Settings, options: argparse.Namespace) -> int:
+    folder = settings.district.directory
+    authority = opened_authority(folder, settings.district.name)
+    if bool(options.server) == bool(options.client):
+        raise ConfigError("issue: expected either --server or --client")
+    name = options.client or "broker"
+    issued, key = authority.for_client(name) if options.client else authority.for_server(options.server)
+    options.out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file, content in ((f"{name}.key", key), (f"{name}.pem", issued.pem.encode())):
+        write_whole(options.out / file, content)
+    write_whole(options.out / "ca.pem", authority.pem.encode())
+    with opened_store(folder) as store:
+        write_revoked(store, authority, folder)
+    print(f"wrote {name}.key, {name}.pem and ca.pem to {options.out}; they hold until {issued.until:%Y-%m-%d}")
     return OK
 
 

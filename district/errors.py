@@ -21,3 +21,7 @@ class StoreError(DistrictError):
 
 class BrokerError(DistrictError):
     """The broker cannot be used as it is set up."""
+
+
+class GrantError(DistrictError):
+    """A terminal's request cannot be granted."""

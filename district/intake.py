@@ -80,6 +80,7 @@ class Intake:
         try:
             address = self._address(topic)
             device = self._device(address)
+            _check_trusted(device)
             events = self._events(address, device, raw)
         except Rejected as rejected:
             self._quarantine(rejected, device, topic, raw)
@@ -198,3 +199,8 @@ class Intake:
 
     def _t(self) -> str:
         return rfc3339(self._now())
+
+
+def _check_trusted(device: Device) -> None:
+    if device.revoked_t is not None:
+        raise Rejected(Misfit.REVOKED, f"{device.dev} was revoked on {device.revoked_t}")

@@ -28,16 +28,15 @@ def district_key(folder: Path) -> Ed25519PrivateKey:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _write(path, Ed25519PrivateKey.generate())
+            key = Ed25519PrivateKey.generate()
+            write_whole(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return _read(path)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> Ed25519PrivateKey:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise KeyFileError(f"{path}: mode {mode:04o}, wanted 0600: others can read it; run `chmod 600 {path}`")
+    check_private(path)
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError) as error:
@@ -47,12 +46,28 @@ def _read(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _write(path: Path, key: Ed25519PrivateKey) -> None:
-    """Write the whole file or none, so that a power cut leaves no half key behind."""
+def check_private(path: Path) -> None:
+    """Check that nobody but its owner can read a key's file.
+
+    Raises:
+        KeyFileError: others can.
+        OSError: it cannot be looked at.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise KeyFileError(f"{path}: mode {mode:04o}, wanted 0600: others can read it; run `chmod 600 {path}`")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the whole file or none, mode 0600, so that a power cut leaves no half key behind.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)

@@ -46,6 +46,8 @@ class Misfit(StrEnum):
     """Not signed by the device that it speaks of."""
     FORK = "fork"
     """Another event of this number is held."""
+    REVOKED = "revoked"
+    """Of a device that was trusted once."""
     BREAK = "break"
     """It does not follow the event before it."""
 
@@ -59,8 +61,10 @@ class Device:
     """Ed25519 public key, 64 hexadecimal digits."""
     unit: str
     enrolled_t: str
-    duplicates: int
+    duplicates: int = 0
     """Events that came again."""
+    revoked_t: str | None = None
+    """Since when nothing that it sends counts; None: it is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +122,39 @@ class Store:
             raise StoreError(f"{device.dev} has sent events under the key {known.key}")
         self._connection.execute(
             "INSERT INTO device (dev, key, unit, enrolled_t) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (dev) DO UPDATE SET unit = excluded.unit, key = excluded.key",
+            " ON CONFLICT (dev) DO UPDATE SET unit = excluded.unit, key = excluded.key, revoked_t = NULL",
             (device.dev, device.key, device.unit, device.enrolled_t),
         )
 
     def device(self, dev: str) -> Device | None:
         """The device of this name; None: none is enrolled."""
         row = self._connection.execute(
-            "SELECT dev, key, unit, enrolled_t, duplicates FROM device WHERE dev = ?", (dev,)
+            "SELECT dev, key, unit, enrolled_t, duplicates, revoked_t FROM device WHERE dev = ?", (dev,)
         ).fetchone()
         return Device(*row) if row else None
 
     def devices(self) -> list[Device]:
         """Every device, by name."""
-        rows = self._connection.execute("SELECT dev, key, unit, enrolled_t, duplicates FROM device ORDER BY dev")
+        rows = self._connection.execute(
+            "SELECT dev, key, unit, enrolled_t, duplicates, revoked_t FROM device ORDER BY dev"
+        )
         return [Device(*row) for row in rows]
+
+    def revoke(self, dev: str, t: str) -> None:
+        """Trust a device no longer, nor any certificate of it."""
+        self._connection.execute("UPDATE device SET revoked_t = coalesce(revoked_t, ?) WHERE dev = ?", (t, dev))
+        self._connection.execute("UPDATE certificate SET revoked_t = coalesce(revoked_t, ?) WHERE dev = ?", (t, dev))
+
+    def remember_certificate(self, dev: str, serial: int, until_t: str) -> None:
+        """Keep the number of a certificate that was issued to a device."""
+        self._connection.execute(
+            "INSERT INTO certificate (serial, dev, until_t) VALUES (?, ?, ?)", (f"{serial:x}", dev, until_t)
+        )
+
+    def revoked_serials(self) -> list[int]:
+        """The numbers of the certificates that no longer hold."""
+        rows = self._connection.execute("SELECT serial FROM certificate WHERE revoked_t IS NOT NULL ORDER BY serial")
+        return [int(serial, 16) for (serial,) in rows]
 
     # ---- events
 

@@ -25,6 +25,7 @@ from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
 from kiosk.enrolment import Applicant, enrol_person, enrolled, erase_person
+from kiosk.granting import accept_grant, request
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
 from kiosk.recognition.manifest import FileState, Manifest, WrongHashError, rows, verify
 from kiosk.sim.morning import play
@@ -35,6 +36,7 @@ from kiosk.trace import Album, print_changes
 from kiosk.worker import Bell
 from wire.attendance import encode
 from wire.chain import public_key
+from wire.grant import code
 
 OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
 FINGERS = "1 right thumb, 2 right index … 5 right little finger, 6 left thumb … 10 left little finger"
@@ -107,10 +109,26 @@ def _parser() -> argparse.ArgumentParser:
 
     key = commands.add_parser("key", parents=[configured], help="print the public key that the district must know")
     key.set_defaults(command=_key)
+    _add_device(commands, configured)
     _add_journal(commands)
     _add_models(commands, printed)
     _add_bench(commands, printed)
     return parser
+
+
+def _add_device(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], configured: argparse.ArgumentParser
+) -> None:
+    device = commands.add_parser("device", help="enrol this terminal at its district").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    requesting = device.add_parser("request", parents=[configured], help="write what a technician carries there")
+    requesting.add_argument("--out", type=Path, required=True, metavar="FILE")
+    requesting.set_defaults(command=_device_request)
+    accepting = device.add_parser("accept", parents=[configured], help="take what came back; stop the terminal first")
+    accepting.add_argument("file", type=Path)
+    accepting.add_argument("--code", default="", help="as the district showed it; a known district needs none")
+    accepting.set_defaults(command=_device_accept)
 
 
 def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -227,6 +245,18 @@ def _people_erase(options: argparse.Namespace) -> int:
 
 def _key(options: argparse.Namespace) -> int:
     print(Terminal.of(config.load(options.config)).public_key)
+    return OK
+
+
+def _device_request(options: argparse.Namespace) -> int:
+    made = request(Terminal.of(config.load(options.config)), options.out)
+    print(f"wrote {options.out}; carry it to the district, with this code: {code(made)}")
+    return OK
+
+
+def _device_accept(options: argparse.Namespace) -> int:
+    accepted = accept_grant(Terminal.of(config.load(options.config)), options.file, options.code)
+    print(f"accepted; the certificate holds until {accepted.until:%Y-%m-%d}. Renew it before by another request")
     return OK
 
 

@@ -71,8 +71,8 @@ def assembled(terminal: Terminal) -> Iterator[Parts]:
     storage = StorageWorker(terminal.owner(), terminal.clock, inbox.post)
     uplink = recognition = fingerprint = None
     workers: list[Worker] = [storage]
-    if settings.uplink.host:
-        uplink = Uplink(settings.uplink, settings.device.district, terminal.birth(), storage, inbox.post)
+    if terminal.uplink.host:
+        uplink = Uplink(terminal.uplink, settings.device.district, terminal.birth(), storage, inbox.post)
         storage.on_event = uplink.offer
         workers.append(uplink)
     if Modality.FINGER in modalities:

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -16,9 +17,12 @@ from kiosk.sensors.fingerprint_reader import open_reader
 from kiosk.storage.database import FolderInUseError
 from kiosk.storage.store import opened_store
 from kiosk.terminal import Terminal
+from kiosk.uplink.credentials import granted
 
 BROKER_S = 5.0
 STOP_FIRST = "The terminal is running: stop it first, to have its journal and devices checked."
+RENEW_BEFORE = timedelta(days=60)
+"""Of a certificate's end: time for a technician to come by."""
 LEAST_FREE_BYTES = 1_000_000_000
 """A million events take about 700 MB (REQUIREMENTS: one million events kept)."""
 
@@ -51,7 +55,9 @@ def findings(terminal: Terminal) -> list[Finding]:
         checks.append(("camera", FaultCode.CAMERA, _camera))
     if Modality.FINGER in modalities and journal.remedy != STOP_FIRST:
         checks.append(("reader", FaultCode.READER, _reader))
-    if terminal.settings.uplink.host:
+    if terminal.settings.uplink.credentials is not None:
+        checks.append(("district", FaultCode.UPLINK, _district))
+    if terminal.uplink.host:
         checks.append(("broker", FaultCode.UPLINK, _broker))
     return [journal, *(_tried(terminal, *check) for check in checks)]
 
@@ -110,7 +116,18 @@ def _reader(terminal: Terminal) -> str:
         return f"{reader.count()} of {parameters.capacity} slots in use, security level {parameters.security_level}"
 
 
+def _district(terminal: Terminal) -> str:
+    folder = terminal.settings.uplink.credentials
+    found = granted(folder) if folder else None
+    if found is None:
+        raise CheckError("the district has not granted anything yet: run `kiosk device request`, then `… accept`")
+    left = found.until - datetime.now(UTC)
+    if left < RENEW_BEFORE:
+        raise CheckError(f"the certificate ends on {found.until:%Y-%m-%d}: run `kiosk device request` for a new one")
+    return f"granted; the certificate holds until {found.until:%Y-%m-%d}"
+
+
 def _broker(terminal: Terminal) -> str:
-    uplink = terminal.settings.uplink
+    uplink = terminal.uplink
     with socket.create_connection((uplink.host, uplink.port), timeout=BROKER_S):
         return f"{uplink.host}:{uplink.port} answers"

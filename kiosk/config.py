@@ -168,6 +168,8 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
     """The broker's address; empty: no uplink, events wait on the card."""
     port: Annotated[int, Meta(ge=1, le=65535)] = 8883
     """8883 is MQTT over TLS."""
+    credentials: Path | None = None
+    """A folder for what `kiosk device accept` takes from the district, in place of the four settings that follow."""
     ca_file: Path | None = None
     """The authority that signed the broker's certificate; without it the connection is not encrypted."""
     certificate_file: Path | None = None
@@ -180,6 +182,13 @@ class UplinkSettings(Section, frozen=True, kw_only=True):
     """Events in one message of what waited offline (CONTRACT: up to 100)."""
 
     def __post_init__(self) -> None:
+        if self.credentials is not None:
+            by_hand = (self.ca_file, self.certificate_file, self.key_file, self.district_key or None)
+            if any(given is not None for given in by_hand):
+                raise ValueError(
+                    "credentials: expected either these or ca_file, certificate_file, key_file, district_key"
+                )
+            return
         if self.host and not self.district_key:
             raise ValueError("district_key: expected where there is a host, or no receipt counts")
         if self.district_key:

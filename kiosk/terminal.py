@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from kiosk import __version__
 from kiosk.board.clock import SystemClock
 from kiosk.board.keys import FileKeys, Keys
-from kiosk.config import Settings
+from kiosk.config import Settings, UplinkSettings
 from kiosk.core.ports import Camera, Clock
 from kiosk.recognition.manifest import MODELS_FOLDER, Manifest, ModelFile, Role
 from kiosk.sensors.camera import open_camera
 from kiosk.sim.camera import SharedCamera, open_film
 from kiosk.sim.clock import TurnedClock
 from kiosk.storage.store import Owner
+from kiosk.uplink.credentials import granted
 from wire.attendance import VERSION, Origin
 from wire.chain import public_hex, public_key
 from wire.condition import Birth, Model
+
+log = logging.getLogger(__name__)
 
 SERIAL_NUMBER = Path("/proc/device-tree/serial-number")
 """The Pi's own, ended by a NUL; other machines have none."""
@@ -36,6 +42,8 @@ class Terminal:
     models: tuple[ModelFile, ...]
     """The models that are there."""
     models_folder: Path
+    uplink: UplinkSettings
+    """With what the district granted in its place; `host` is empty until it has."""
 
     @classmethod
     def of(cls, settings: Settings, models_folder: Path = MODELS_FOLDER) -> Terminal:
@@ -46,12 +54,17 @@ class Terminal:
         """
         models = tuple(each for each in Manifest.load().models if (models_folder / each.name).exists())
         keys = FileKeys(settings.storage.directory / "keys")
-        return cls(settings, _clock(settings.clock.source), keys, models, models_folder)
+        return cls(settings, _clock(settings.clock.source), keys, models, models_folder, _granted(settings.uplink))
 
     @property
     def public_key(self) -> str:
         """What the district must know to verify this terminal's journal: 64 hexadecimal digits."""
         return public_hex(self.keys.identity)
+
+    @property
+    def district_key(self) -> str:
+        """Whose receipts count: 64 hexadecimal digits; empty: nobody's yet."""
+        return self.uplink.district_key
 
     def owner(self) -> Owner:
         """Whose data folder it is."""
@@ -64,13 +77,12 @@ class Terminal:
             roster=NOT_YET,
             model=self._models_digest(),
         )
-        district_key = self.settings.uplink.district_key
         return Owner(
             self.settings.storage.directory,
             origin,
             self.keys.identity,
             self.keys.sealing_key,
-            public_key(district_key) if district_key else None,
+            public_key(self.district_key) if self.district_key else None,
         )
 
     def birth(self, roster: str = NOT_YET, face_threshold: float | None = None) -> Birth:
@@ -121,6 +133,24 @@ class Terminal:
     def _models_digest(self) -> str:
         """Which models were in force: 16 hexadecimal digits, for every event's `model`."""
         return hashlib.sha256("".join(each.repaired_sha256 for each in self.models).encode()).hexdigest()[:16]
+
+
+def _granted(uplink: UplinkSettings) -> UplinkSettings:
+    """The settings with the files that they stand for."""
+    if uplink.credentials is None:
+        return uplink
+    found = granted(uplink.credentials)
+    if found is None:
+        log.warning("the district has granted nothing yet: run `kiosk device request`; events wait on the card")
+        return msgspec.structs.replace(uplink, host="")
+    return msgspec.structs.replace(
+        uplink,
+        credentials=None,
+        ca_file=found.ca_file,
+        certificate_file=found.certificate_file,
+        key_file=found.key_file,
+        district_key=found.district_key,
+    )
 
 
 def _clock(source: str) -> Clock:
