@@ -15,7 +15,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
-import rfc8785
+
+from wire.canonical import CanonicalError, canonical
 
 VERSION = 1
 """Of the schema; the only one there is."""
@@ -183,9 +184,9 @@ def encode(message: Message) -> bytes:
     """Return the canonical JSON (RFC 8785) of a message, without the fields that do not apply.
 
     Raises:
-        MessageError: something in it has no canonical form; see `canonical`.
+        MessageError: something in it has no canonical form.
     """
-    return canonical(msgspec.to_builtins(message))
+    return _spelled(msgspec.to_builtins(message))
 
 
 def decode(raw: bytes, kind: type[M]) -> M:
@@ -217,7 +218,16 @@ def signed_bytes(event: Event) -> bytes:
         MessageError: something in it has no canonical form.
     """
     fields: dict[str, Any] = msgspec.to_builtins(event)
-    return canonical({name: value for name, value in fields.items() if name not in {"hash", "sig", "hist"}})
+    for name in ("hash", "sig", "hist"):
+        fields.pop(name, None)
+    return _spelled(fields)
+
+
+def _spelled(fields: Any) -> bytes:
+    try:
+        return canonical(fields)
+    except CanonicalError as error:
+        raise MessageError(str(error)) from error
 
 
 def from_signed_bytes(signed: bytes, digest: str, sig: str) -> Event:
@@ -231,18 +241,6 @@ def from_signed_bytes(signed: bytes, digest: str, sig: str) -> Event:
         return msgspec.convert(fields | {"hash": digest, "sig": sig}, Event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not an Event: {error}") from error
-
-
-def canonical(fields: Any) -> bytes:
-    """Return JSON by RFC 8785: one spelling for one content.
-
-    Raises:
-        MessageError: a number that is not finite or not exact in a float64, half a surrogate pair.
-    """
-    try:
-        return rfc8785.dumps(fields)
-    except rfc8785.CanonicalizationError as error:
-        raise MessageError(f"has no canonical JSON: {error}") from error
 
 
 def rfc3339(t: datetime) -> str:

@@ -15,7 +15,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wire.attendance import VERSION, Entry, Event, Message, Origin, canonical, rfc3339, signed_bytes
+from wire.attendance import VERSION, Entry, Event, Message, Origin, rfc3339, signed_bytes
+from wire.canonical import canonical
 
 GENESIS = 64 * "0"
 """`prev` of the first event."""

@@ -16,7 +16,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wire.attendance import Message, canonical
+from wire.attendance import Message
+from wire.canonical import canonical
 from wire.chain import public_key
 
 REQUEST_CONTEXT = b"hadir/v1/request\n"

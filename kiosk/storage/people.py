@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kiosk.core.biometrics import FaceReference, FingerReference, Modality, Person, References
 from kiosk.storage.database import Database, PeopleBrokenError, scrub_wal, storage_errors, transaction
-from wire.attendance import canonical, rfc3339
+from wire.attendance import rfc3339
+from wire.canonical import canonical
 
 CONTEXT = "hadir/v1/people"
 NONCE_BYTES = 12

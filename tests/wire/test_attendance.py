@@ -24,7 +24,6 @@ from wire.attendance import (
     MessageError,
     Mode,
     Pad,
-    canonical,
     decode,
     encode,
     from_signed_bytes,
@@ -32,6 +31,7 @@ from wire.attendance import (
     rfc3339,
     signed_bytes,
 )
+from wire.canonical import canonical
 from wire.chain import Head, Receipt
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
