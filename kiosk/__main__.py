@@ -20,6 +20,7 @@ import msgspec
 from kiosk import config
 from kiosk.app import run
 from kiosk.bench import fingers, match, pad, search
+from kiosk.bench.drain import drain
 from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
@@ -174,6 +175,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], pr
         "--data", type=Path, required=True, metavar="DIR", help="<person>_<finger>_<impression>.bmp, as FCJ2020"
     )
     pressing.set_defaults(command=_bench_fingers)
+    draining = bench.add_parser("drain", parents=[printed], help="how fast what waited offline reaches the district")
+    draining.add_argument("--events", type=_count, required=True, metavar="N")
+    draining.add_argument("--rtt-ms", type=float, default=0.0, metavar="R", help="behind a line of this round trip")
+    draining.set_defaults(command=_bench_drain)
     searching = bench.add_parser("search", parents=[printed], help="what an exact search costs, and that it is exact")
     searching.add_argument("--people", type=_count, required=True, metavar="N", help="made up, one template each")
     searching.set_defaults(command=_bench_search)
@@ -325,6 +330,12 @@ def _bench_pad(options: argparse.Namespace) -> int:
 def _bench_fingers(options: argparse.Namespace) -> int:
     measured = fingers.fingers(options.data)
     print(msgspec.json.encode(measured.errors).decode() if options.json else fingers.described(measured))
+    return OK
+
+
+def _bench_drain(options: argparse.Namespace) -> int:
+    measured = msgspec.to_builtins(drain(options.events, options.rtt_ms))
+    print(json.dumps(measured) if options.json else "\n".join(f"{name}: {value}" for name, value in measured.items()))
     return OK
 
 

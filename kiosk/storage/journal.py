@@ -69,6 +69,7 @@ LATEST_OF_MODE = """
 SELECT seq, signed, hash, sig FROM event
 WHERE seq > :since AND instr(signed, :mode) AND instr(signed, CAST('"thr":' AS BLOB)) ORDER BY seq DESC LIMIT 1
 """
+INSERT = "INSERT INTO event VALUES (?, ?, ?, ?)"
 MARKS = {"attendance": b'"typ":"attendance"', "t": b'"t":"', "believed": b'"clk":{"ok":true'}
 
 Row = tuple[int, bytes, bytes, bytes]
@@ -295,8 +296,22 @@ class Journal(JournalReader):
         """
         with transaction(self._connection):
             event = self._sealed(entry, self.origin, self.position())
-            self._connection.execute("INSERT INTO event VALUES (?, ?, ?, ?)", _row(event))
+            self._connection.execute(INSERT, _row(event))
         return event
+
+    def append_all(self, entries: Iterable[Entry]) -> None:
+        """Append many entries at the price of one: all are on disk, or none.
+
+        Raises:
+            EntryError: one can never be an event.
+            sqlite3.Error: they are perhaps not on disk.
+        """
+        with transaction(self._connection):
+            last = self.position()
+            for entry in entries:
+                event = self._sealed(entry, self.origin, last)
+                self._connection.execute(INSERT, _row(event))
+                last = Position(event.seq, event.hash)
 
     def holds(self, entry: Entry, after: int) -> Event | None:
         """The event that was made of this entry, if it is among those after a sequence number.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiosk.uplink.outgoing import LIVE_LIMIT, STUCK_S, Fetch, History, Live, Outgoing, fitting
+from kiosk.uplink.outgoing import LIVE_LIMIT, PROMPT_S, STUCK_S, Fetch, History, Live, Outgoing, fitting
 from tests.wire.examples import events
 from wire.attendance import LARGEST_MESSAGE, Batch, Event, decode
 
@@ -60,6 +60,50 @@ def test_the_next_batch_waits_until_the_district_has_signed_for_the_last() -> No
 
     assert waiting is None
     assert flow.next(0.1) == Fetch(batch.last_seq)
+
+
+def sent_batches(flow: Outgoing, now_s: float) -> list[History]:
+    """All the batches that may go out now."""
+    batches: list[History] = []
+    while isinstance(errand := flow.next(now_s), Fetch | History):
+        match errand:
+            case Fetch(after_seq):
+                flow.fetched(JOURNAL[after_seq : after_seq + 10], now_s)
+            case History():
+                batches.append(errand)
+    return batches
+
+
+def test_more_batches_go_out_at_once_while_the_district_signs_promptly() -> None:
+    flow, at_once = outgoing(), []
+    for now_s in range(4):
+        batches = sent_batches(flow, now_s)
+        at_once.append(len(batches))
+        for batch in batches:
+            flow.receipted(batch.last_seq, now_s + PROMPT_S)
+
+    assert at_once == [1, 2, 4, 8]
+
+
+def test_fewer_batches_go_out_when_the_district_is_slow() -> None:
+    flow = outgoing()
+    first = sent_batches(flow, 0.0)
+    flow.receipted(first[-1].last_seq, 0.1)
+    second = sent_batches(flow, 0.1)
+    flow.receipted(second[-1].last_seq, 0.2 + 2 * PROMPT_S)
+
+    assert [len(first), len(second)] == [1, 2]
+    assert len(sent_batches(flow, 3.0)) == 1
+
+
+def test_no_event_is_in_two_batches_that_are_on_their_way() -> None:
+    flow, batches = outgoing(), []
+    for now_s in (0.0, 0.1, 0.2):
+        batches += sent_batches(flow, now_s)
+        flow.receipted(batches[0].last_seq, now_s + 0.05)
+
+    ranges = [(batch.first_seq, batch.last_seq) for batch in batches]
+    assert ranges == [(first, first + 9) for first in range(1, 10 * len(batches), 10)]
 
 
 def test_history_ends_where_live_began() -> None:
