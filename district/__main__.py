@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from district.authority import REVOKED_FILE, opened_authority
-from district.config import IDENTIFIER, Settings, load
+from district.config import Settings, load
 from district.errors import ConfigError, DistrictError, GrantError
 from district.findings import examined
 from district.granting import grant, revoke, write_revoked
@@ -33,7 +33,7 @@ from wire.attendance import MessageError, decode, encode, parse_rfc3339, rfc3339
 from wire.chain import public_hex, public_key
 from wire.condition import State
 from wire.grant import Request, code
-from wire.topics import Topic
+from wire.topics import IDENTIFIER, Topic
 
 OK, NOT_IN_ORDER, WRONG_USE, UNUSABLE = 0, 1, 2, 3
 

@@ -14,9 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from district.errors import ConfigError
+from wire.topics import IDENTIFIER
 
-IDENTIFIER = "^[a-z0-9-]{1,32}$"
-"""Names of districts and devices: they become part of MQTT topics."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -11,13 +11,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from district.authority import REVOKED_FILE, Authority, Issued
-from district.config import IDENTIFIER
 from district.errors import GrantError
 from district.keys import write_whole
 from district.store import Device, Store
 from wire.attendance import VERSION, rfc3339
 from wire.chain import public_hex
 from wire.grant import Grant, Request, is_code, is_signed, sign_grant
+from wire.topics import IDENTIFIER
 
 
 def grant(

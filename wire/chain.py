@@ -118,7 +118,7 @@ def verify_event(event: Event, key: Ed25519PublicKey) -> None:
         raise ChainError(event.seq, f"is named {event.id}, wanted {event.dev}.{event.seq}")
     if event.hash != event_hash(event):
         raise ChainError(event.seq, "its hash does not fit its content")
-    if not _is_signed(event.sig, EVENT_CONTEXT + bytes.fromhex(event.hash), key):
+    if not is_signature(event.sig, EVENT_CONTEXT + bytes.fromhex(event.hash), key):
         raise ChainError(event.seq, "is not signed by this device's key")
 
 
@@ -155,22 +155,22 @@ def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: s
 
 def sign_head(head: Head, key: Ed25519PrivateKey) -> Head:
     """Return the checkpoint with the device's signature."""
-    return msgspec.structs.replace(head, sig=key.sign(_signed_bytes(HEAD_CONTEXT, head)).hex())
+    return msgspec.structs.replace(head, sig=key.sign(bytes_to_sign(HEAD_CONTEXT, head)).hex())
 
 
 def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> Receipt:
     """Return the receipt with the district's signature."""
-    return msgspec.structs.replace(receipt, sig=key.sign(_signed_bytes(RECEIPT_CONTEXT, receipt)).hex())
+    return msgspec.structs.replace(receipt, sig=key.sign(bytes_to_sign(RECEIPT_CONTEXT, receipt)).hex())
 
 
 def is_signed_head(head: Head, key: Ed25519PublicKey) -> bool:
     """Whether the checkpoint is this device's."""
-    return _is_signed(head.sig, _signed_bytes(HEAD_CONTEXT, head), key)
+    return is_signature(head.sig, bytes_to_sign(HEAD_CONTEXT, head), key)
 
 
 def is_signed_receipt(receipt: Receipt, key: Ed25519PublicKey) -> bool:
     """Whether the receipt is this district's."""
-    return _is_signed(receipt.sig, _signed_bytes(RECEIPT_CONTEXT, receipt), key)
+    return is_signature(receipt.sig, bytes_to_sign(RECEIPT_CONTEXT, receipt), key)
 
 
 def public_key(hexadecimal: str) -> Ed25519PublicKey:
@@ -195,11 +195,17 @@ def public_hex(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
     return public.public_bytes_raw().hex()
 
 
-def _signed_bytes(context: bytes, message: Head | Receipt) -> bytes:
+def bytes_to_sign(context: bytes, message: Message) -> bytes:
+    """What a signature is over: the context line, and the canonical JSON without `sig`.
+
+    Args:
+        message: it has a `sig`, which is empty by default.
+    """
     return context + canonical(msgspec.to_builtins(msgspec.structs.replace(message, sig="")))
 
 
-def _is_signed(sig: str, signed: bytes, key: Ed25519PublicKey) -> bool:
+def is_signature(sig: str, signed: bytes, key: Ed25519PublicKey) -> bool:
+    """Whether these 128 lower-case hexadecimal digits are the key's signature over the bytes."""
     try:
         raw = bytes.fromhex(sig)
         key.verify(raw, signed)

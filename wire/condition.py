@@ -1,14 +1,19 @@
-"""How a terminal is, and what it is: the retained messages `up/state` and `up/birth`.
+"""How a terminal is, and what it is: the messages `up/state`, `up/health` and `up/birth`.
 
-Neither is evidence: they are not signed, and anything that must hold is in the journal. The `state` is also the will,
+None is evidence: they are not signed, and anything that must hold is in the journal. The `state` is also the will,
 which the broker speaks when the terminal falls silent; a will that belongs to an earlier start is recognised by `boot`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from wire.attendance import Message
+from msgspec import Meta
+
+from wire.attendance import ClockQuality, Message
+
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class Status(StrEnum):
@@ -32,6 +37,39 @@ class State(Message, frozen=True, kw_only=True):
     """The kernel's boot id at the time."""
     faults: tuple[str, ...] = ()
     """Codes of the faults that are present, ascending."""
+
+
+class Part(StrEnum):
+    """How a device of the terminal is."""
+
+    OK = "ok"
+    FAILED = "failed"
+    ABSENT = "absent"
+    """Not fitted, by the configuration."""
+
+
+class Health(Message, frozen=True, kw_only=True):
+    """The minute's figures. Sent once and not kept: the next one comes in a minute."""
+
+    v: int
+    dev: str
+    boot: str
+    t: str
+    """UTC by the terminal's clock, whose worth `clk` tells."""
+    clk: ClockQuality
+    up_s: Count
+    """Seconds since the program started."""
+    queue: Count
+    """Events that the district has not signed for."""
+    oldest_s: Count | None = None
+    """Age of the oldest of them, by the terminal's clock; absent: there are none."""
+    disk_free_mb: Count
+    """Megabytes (10^6 bytes) left for the journal."""
+    temp_c: float | None = None
+    """Of the processor; absent: it has no thermometer."""
+    camera: Part
+    sensor: Part
+    """The fingerprint reader."""
 
 
 class Model(Message, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ROOT = "hadir/v1"
+IDENTIFIER = r"^[a-z0-9-]{1,32}(?!\n)$"
+"""Names of districts and devices. To Python, `$` alone also fits before a line feed at the end."""
 
 
 class Topic(StrEnum):
@@ -35,6 +37,8 @@ class Delivery:
 
     qos: int
     retain: bool
+    expiry_s: int | None = None
+    """Seconds after which a broker that speaks MQTT 5 may drop it; MQTT 3.1.1, as we speak it, carries none."""
 
 
 DELIVERY: dict[Topic, Delivery] = {
@@ -47,7 +51,7 @@ DELIVERY: dict[Topic, Delivery] = {
     Topic.HEALTH: Delivery(qos=0, retain=False),
     Topic.RESULT: Delivery(qos=1, retain=False),
     Topic.RECEIPT: Delivery(qos=1, retain=False),
-    Topic.COMMAND: Delivery(qos=1, retain=False),
+    Topic.COMMAND: Delivery(qos=1, retain=False, expiry_s=3600),
     Topic.CONFIG: Delivery(qos=1, retain=True),
     Topic.ROSTER: Delivery(qos=1, retain=True),
 }
