@@ -4,9 +4,9 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS := models/.ready
-TREE := kiosk wire district tests scripts
+TREE := kiosk wire district tests scripts docs
 
-.PHONY: help setup demo test check format evaluate faults golden lock clean
+.PHONY: help setup demo test check format evaluate faults golden contract lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,6 +27,7 @@ demo: setup ## play a morning at the office, on real pictures and fingers, witho
 
 test: setup ## run the tests
 	@scripts/system.sh --needed mosquitto xvfb xdotool
+	@command -v npm >/dev/null || scripts/system.sh --wanted nodejs npm
 	$(BIN)/pytest
 
 check: $(READY) ## ruff, mypy strict, import-linter
@@ -50,8 +51,11 @@ faults: setup ## kill it 200 times, and more (about 20 minutes)
 golden: setup ## draw the golden pictures of the screen anew; look at them before you commit them
 	UPDATE_GOLDEN=1 $(BIN)/pytest tests/display
 
+contract: $(READY) ## write docs/contract anew from the code; look at the difference before you commit it
+	$(BIN)/python -m scripts.contract
+
 lock: ## resolve the requirements anew, for x86-64 and aarch64, Python 3.11 and 3.13
 	scripts/lock.sh
 
 clean: ## remove what was made here
-	rm -rf .venv out models/.ready models/fetched models/*.onnx models/*.task models/*.tflite
+	rm -rf .venv out scripts/contract/node_modules models/.ready models/fetched models/*.onnx models/*.task models/*.tflite

@@ -161,9 +161,9 @@ class Event(Message, frozen=True, kw_only=True):
     hist: bool = False
     """It waited offline. Set on the way, so neither hashed nor signed."""
     hash: str
-    """SHA-256 of `signed_bytes`, 64 hexadecimal digits."""
+    """SHA-256 over the canonical JSON without `hash`, `sig` and `hist`, 64 hexadecimal digits."""
     sig: str
-    """Ed25519 over `hash`, 128 hexadecimal digits."""
+    """Ed25519 over `hadir/v1/event`, a line feed and the 32 bytes of `hash`, 128 hexadecimal digits."""
 
 
 class Batch(Message, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class Head(Message, frozen=True, kw_only=True):
     boot: str
     t: str
     sig: str = ""
+    """The device's Ed25519 over `hadir/v1/head`, a line feed, and the canonical JSON without `sig`."""
 
 
 class Receipt(Message, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class Receipt(Message, frozen=True, kw_only=True):
     """`hash` of event `upto_seq`."""
     t: str
     sig: str = ""
+    """The district's Ed25519 over `hadir/v1/receipt`, a line feed, and the canonical JSON without `sig`."""
 
 
 def seal(entry: Entry, origin: Origin, seq: int, prev: str, key: Ed25519PrivateKey) -> Event:

@@ -53,11 +53,11 @@ class WatchedStorage(StorageWorker):
 class Kiosk:
     """A terminal's journal and uplink, wired as the app wires them."""
 
-    def __init__(self, folder: Path, port: int, resend_s: float = 30.0) -> None:
+    def __init__(self, folder: Path, port: int, resend_s: float = 30.0, settings: UplinkSettings | None = None) -> None:
         self.post = Post()
         self.storage = WatchedStorage(owner(folder), StillClock(), self.post.post)
         self.storage.came = Seen()
-        settings = UplinkSettings(host=HOST, port=port, district_key=public_hex(DISTRICT_KEY))
+        settings = settings or UplinkSettings(host=HOST, port=port, district_key=public_hex(DISTRICT_KEY))
         self.uplink = Uplink(settings, DISTRICT, BIRTH, self.storage, self.post.post, resend_s=resend_s)
         self.storage.on_event = self.uplink.offer
 
