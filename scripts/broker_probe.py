@@ -60,7 +60,7 @@ class Client:
     def vanish(self) -> None:
         """End without a word."""
         connection = self._client.socket()
-        if connection is not None:
+        if isinstance(connection, socket.socket):
             connection.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 

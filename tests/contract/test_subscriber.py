@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import json
+import select
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kiosk.core.messages import OutboxDepth
 from kiosk.sim.broker import HOST, Broker
-from tests.brokers import DEV, DISTRICT
+from tests.brokers import DEV, DISTRICT, WAIT_S
 from tests.contract.stranger import FOLDER
 from tests.secure_broker import INGEST, Authority, Client, secured, shipped_broker
 from tests.storage.office import written
@@ -50,7 +51,7 @@ def broker(tmp_path: Path, authority: Authority) -> Iterator[Broker]:
 @contextmanager
 def subscriber(
     folder: Path, broker: Broker, authority: Authority, key: Ed25519PrivateKey = DEVICE_KEY
-) -> Iterator[IO[str]]:
+) -> Iterator[IO[bytes]]:
     """The example in a process of its own, trusting one device, once it listens; yields what else it prints."""
     (folder / "devices.json").write_text(json.dumps({DEV: public_hex(key)}))
     secret = DISTRICT_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -58,13 +59,19 @@ def subscriber(
     files = ("devices.json", "district.pem", STORE)
     tls = (authority.file, *authority.sign(INGEST))
     command = [sys.executable, "-I", str(SUBSCRIBER), HOST, str(broker.port), DISTRICT, *files, *map(str, tls)]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdout is not None
         try:
-            assert process.stdout.readline() == "listening\n"
+            assert next_line(process.stdout) == b"listening\n"
             yield process.stdout
         finally:
             process.kill()
+
+
+def next_line(printed: IO[bytes]) -> bytes:
+    """What it prints next; nothing if it ends."""
+    assert select.select([printed], [], [], WAIT_S)[0], f"it printed nothing for {WAIT_S} s"
+    return printed.readline()
 
 
 def kiosk(folder: Path, broker: Broker, authority: Authority) -> Kiosk:
@@ -127,7 +134,7 @@ def test_it_keeps_nothing_that_another_key_has_signed(tmp_path: Path, broker: Br
         running(kiosk(tmp_path / "kiosk", broker, authority)) as terminal,
     ):
         terminal.tap()
-        assert "InvalidSignature" in printed.readline()
+        assert b"InvalidSignature" in next_line(printed)
 
     assert kept(tmp_path) == []
     assert terminal.depths()[-1] == OutboxDepth(1)
