@@ -39,6 +39,8 @@ class Authority:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.key = generate_private_key(SECP256R1())
         self._write("ca", self.name, self.key, x509.BasicConstraints(ca=True, path_length=0))
+        self.sign("broker")
+        self._revoke_nothing()
 
     @property
     def file(self) -> Path:
@@ -51,20 +53,11 @@ class Authority:
         self._write(name, subject, generate_private_key(SECP256R1()), address, life)
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
 
-    def revoke(self, certificate: Path) -> None:
-        """Write a list of what is revoked, with this certificate on it, as `crl.pem`."""
+    def _revoke_nothing(self) -> None:
         now = datetime.now(UTC)
-        serial = x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - HOUR).build()
-        revoked = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.name)
-            .last_update(now - HOUR)
-            .next_update(now + HOUR)
-            .add_revoked_certificate(entry)
-            .sign(self.key, SHA256())
-        )
-        (self.folder / "crl.pem").write_bytes(revoked.public_bytes(Encoding.PEM))
+        listed = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        signed = listed.last_update(now - HOUR).next_update(now + HOUR).sign(self.key, SHA256())
+        (self.folder / "revoked.pem").write_bytes(signed.public_bytes(Encoding.PEM))
 
     def _write(
         self,
@@ -144,19 +137,22 @@ def context(authority: Authority, files: tuple[Path, Path] | None) -> ssl.SSLCon
     return made
 
 
-def shipped_broker(folder: Path, authority: Authority, *, with_revocations: bool = False) -> Broker:
-    """A running Mosquitto on the shipped files; only their paths, the port and the log are replaced."""
-    authority.sign("broker")
+def shipped_broker(folder: Path, certificates: Path) -> Broker:
+    """A running Mosquitto on the shipped files; only their paths, the port and the log are replaced.
+
+    Args:
+        certificates: has `ca.pem`, `broker.pem`, `broker.key` and `revoked.pem`.
+    """
     folder.mkdir()
     port = _free_port()
     text = (SHIPPED / "mosquitto.conf").read_text("utf-8")
     replacements = {
         "/etc/mosquitto/hadir/acl": str(folder / "acl"),
-        "/etc/mosquitto/hadir": str(authority.folder),
+        "/etc/mosquitto/hadir": str(certificates),
         "/var/lib/mosquitto/": f"{folder}/",
         "listener 8883": f"listener {port} {HOST}\nuser {getpass.getuser()}",
         "log_dest syslog": "log_dest stderr",
-    } | ({"#crlfile": "crlfile"} if with_revocations else {})
+    }
     for shipped, here in replacements.items():
         assert text.count(shipped), f"{shipped} is not in the shipped configuration"
         text = text.replace(shipped, here)

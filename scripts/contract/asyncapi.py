@@ -21,7 +21,7 @@ SUMMARIES: dict[Topic, str] = {
     Topic.BIRTH: "What the terminal is; at every connection, and when something in it changes.",
     Topic.HEAD: "Signed word on how far the journal goes; hourly, after each batch, before a shutdown.",
     Topic.EVENT: "One event, as it happens.",
-    Topic.BATCH: "Events that waited offline, ascending; the next batch comes when a receipt covers this one.",
+    Topic.BATCH: "Events that waited offline, ascending; more go out at once while receipts come promptly.",
     Topic.AUDIT: "One refusal, attack or technician's act, as it happens: same chain, same receipts.",
     Topic.HEALTH: "The minute's figures; a lost one is not sent again.",
     Topic.RESULT: "The answer to a command, signed by the terminal.",

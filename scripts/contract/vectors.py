@@ -31,11 +31,11 @@ from wire.attendance import (
     Moment,
     Origin,
     Pad,
-    canonical,
     encode,
     rfc3339,
     signed_bytes,
 )
+from wire.canonical import canonical
 from wire.chain import EVENT_CONTEXT, GENESIS, HEAD_CONTEXT, RECEIPT_CONTEXT, Head, Receipt, public_hex
 from wire.commands import COMMAND_CONTEXT, RESULT_CONTEXT, Command, CommandKind, Refusal, Result
 from wire.condition import Birth, Health, Model, Part, State, Status

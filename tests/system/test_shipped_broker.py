@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from district.authority import opened_authority
 from district.config import BrokerSettings
 from kiosk.sim.broker import HOST, Broker
 from tests.brokers import DEV, DISTRICT, WAIT_S, Post, RunningDistrict
@@ -40,7 +41,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Broker]:
-    with shipped_broker(tmp_path_factory.mktemp("broker") / "mosquitto", authority) as broker:
+    with shipped_broker(tmp_path_factory.mktemp("broker") / "mosquitto", authority.folder) as broker:
         yield broker
 
 
@@ -193,19 +194,28 @@ def test_nothing_older_than_tls_1_2_is_spoken(broker: Broker, authority: Authori
         answer(broker, old)
 
 
-def test_a_revoked_certificate_is_not_let_in(tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "authority")
-    lost = authority.sign("lost")
-    authority.revoke(lost[0])
-    with shipped_broker(tmp_path / "mosquitto", authority, with_revocations=True) as broker:
-        assert not is_let_in(broker, context(authority, lost))
-        assert is_let_in(broker, context(authority, authority.sign("kept")))
+def test_the_districts_own_authority_lets_a_terminal_in_until_it_revokes_it(tmp_path: Path) -> None:
+    district = opened_authority(tmp_path / "district", DISTRICT)
+    (server, server_key), (terminal, terminal_key) = district.for_server([HOST]), district.for_client(A)
+    files = {"ca.pem": district.pem, "broker.pem": server.pem, "terminal.pem": terminal.pem}
+    keys = {"broker.key": server_key, "terminal.key": terminal_key, "revoked.pem": district.revocations([])}
+    certificates = tmp_path / "certificates"
+    certificates.mkdir()
+    for name, content in ({name: text.encode() for name, text in files.items()} | keys).items():
+        (certificates / name).write_bytes(content)
+    shown = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    shown.load_cert_chain(certificates / "terminal.pem", certificates / "terminal.key")
+    with shipped_broker(tmp_path / "mosquitto", certificates) as broker:
+        assert is_let_in(broker, shown)
+        (certificates / "revoked.pem").write_bytes(district.revocations([terminal.serial]))
+        broker.restart()
+        assert not is_let_in(broker, shown)
 
 
 def test_what_is_retained_is_there_after_a_restart(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     state = (topic(A, Topic.STATE), b"offline")
-    with shipped_broker(tmp_path / "mosquitto", authority) as broker:
+    with shipped_broker(tmp_path / "mosquitto", authority.folder) as broker:
         with Client(broker, authority, A) as terminal:
             terminal.say(*state, retain=True)
         broker.restart()

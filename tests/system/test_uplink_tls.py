@@ -26,7 +26,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def broker(tmp_path: Path, authority: Authority) -> Iterator[Broker]:
-    with shipped_broker(tmp_path / "broker", authority) as broker:
+    with shipped_broker(tmp_path / "broker", authority.folder) as broker:
         yield broker
 
 
