@@ -58,12 +58,12 @@ class TurnLimits:
     20 degrees: 99 of 100 have more than 0.049."""
     foreshortening: float = 0.85
     """Narrowest by widest scale of the best affine fit; a plane turned by 32 degrees has 0.85."""
-    same_frontal: float = 0.5
+    same_frontal: float = 0.475
     """Cosine between the faces before and after."""
-    same_turned: float = 0.35
+    same_turned: float = 0.31
     """Cosine between the faces before and at the turn. LFW, turned by 20 degrees: the same people, 99 of 100: more than
-    0.36; others, 99 of 100: less than 0.31."""
-    same_next: float = 0.6
+    0.34; others, 99 of 100: less than 0.26."""
+    same_next: float = 0.577
     """Cosine between the faces of two frames, one after the other. A filmed man's: never below 0.9; two photographs of
     one person in LFW, one frontal and one turned: a third of them below it."""
     frames: int = 2

@@ -12,9 +12,9 @@ import numpy as np
 
 from kiosk.recognition.detection import Float32Array
 
-SAME_FACE = 0.6
+SAME_FACE = 0.577
 """Cosine between the faces of two frames, one after the other. A filmed man's: never below 0.9; of 1,265,133 pairs of
-different people in LFW, none reaches 0.55 (docs/accuracy.md)."""
+different people in LFW, none reaches 0.46."""
 GAP_MS = 1000
 """Longer than this without a usable frame, and nobody knows who stepped in meanwhile."""
 

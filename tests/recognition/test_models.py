@@ -20,7 +20,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kiosk.recognition.detection import UInt8Array
-from kiosk.recognition.encoding import aligned
+from kiosk.recognition.encoding import aligned, common_direction
 from kiosk.recognition.fetching import FetchError, fetch, fetch_demo
 from kiosk.recognition.manifest import (
     MODELS_FOLDER,
@@ -28,6 +28,7 @@ from kiosk.recognition.manifest import (
     FileState,
     Manifest,
     ManifestError,
+    ModelError,
     ModelFile,
     ModelMissingError,
     Origin,
@@ -127,7 +128,35 @@ def test_the_embedder_computes_what_opencv_does(models: Models, faces: Faces) ->
 
     theirs = np.asarray(recognizer.feature(crop))[0]
 
-    assert float(models.encoder.template(crop) @ theirs / np.linalg.norm(theirs)) == pytest.approx(1.0, abs=1e-5)
+    ours = models.encoder.features(crop)
+    assert float(ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_template_has_nothing_of_what_all_faces_have_in_common(models: Models, faces: Faces) -> None:
+    common = common_direction(MODELS_FOLDER / "sface.onnx")
+    crop = face_crop(models, faces["impostor_1"])
+
+    plain = models.encoder.features(crop)
+    template = models.encoder.template(crop)
+
+    assert float(plain @ common) / np.linalg.norm(plain) > 0.1
+    assert float(template @ common) == pytest.approx(0.0, abs=1e-6)
+    assert float(np.linalg.norm(template)) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_face_and_its_mirror_image_make_one_reference(models: Models, faces: Faces) -> None:
+    crop = face_crop(models, faces["impostor_1"])
+    mirrored = np.ascontiguousarray(crop[:, ::-1])
+
+    reference = models.encoder.reference_template(crop)
+
+    assert float(reference @ models.encoder.reference_template(mirrored)) == pytest.approx(1.0, abs=1e-5)
+    assert float(models.encoder.template(crop) @ models.encoder.template(mirrored)) < 0.99
+
+
+def test_a_model_that_does_not_end_as_sface_does_is_refused(models: Models) -> None:
+    with pytest.raises(ModelError, match=r"yunet\.onnx: ends in .*, wanted a batch normalisation"):
+        common_direction(MODELS_FOLDER / "yunet.onnx")
 
 
 def test_the_detector_reads_pictures_of_any_size(models: Models, faces: Faces) -> None:
