@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
-from kiosk.core.biometrics import Liveness, Modality, Policy
+from kiosk.core.biometrics import FACE_FPIR, FACE_THRESHOLD, Liveness, Modality, Policy
 from kiosk.core.faults import KioskError
 from kiosk.core.schedule import DayRule, Schedule
 from wire.chain import public_key
@@ -212,9 +212,14 @@ class ClockSettings(Section, frozen=True, kw_only=True):
 class PolicySettings(Section, frozen=True, kw_only=True):
     """What an acceptance needs; `kiosk.core.biometrics.Policy` says what each does."""
 
-    face_threshold: Annotated[float, Meta(ge=0.4, le=0.95)] = 0.55
-    """Cosine. 0.363, usual for SFace one to one, is far too low for a search among hundreds of people."""
+    face_fpir: Annotated[float, Meta(ge=0.00001, le=0.01)] = FACE_FPIR
+    """The share of strangers that may be taken for somebody. The threshold in force follows from it, from how many
+    people are enrolled, and from how alike they are (ADR 11)."""
+    face_threshold: Annotated[float, Meta(ge=0.4, le=0.95)] = FACE_THRESHOLD
+    """Cosine; the threshold in force never falls below it. 0.44 is what a hundred people need; a small office, whose
+    people are too few to be compared with one another, gets it as well."""
     face_margin: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.05
+    """The best candidate must lead the second person by this much, else the finger is asked for: for relatives."""
     frames_per_visit: Annotated[int, Meta(ge=1, le=10)] = 3
     liveness: Liveness = Liveness.PASSIVE
     pad_threshold: Annotated[float, Meta(ge=0.3, le=0.99)] = 0.5

@@ -149,8 +149,9 @@ def _faces(terminal: Terminal, applicant: Applicant, known: References) -> tuple
     except UnfitPictureError as error:
         raise EnrolmentError(f"{applicant.pictures[error.number - 1]}: {error}") from error
     templates = [np.frombuffer(each.template, "<f4") for each in references]
-    threshold = terminal.settings.policy.face_threshold
-    others = duplicates(Gallery(known.faces), templates, applicant.person.pid, threshold)
+    policy = terminal.settings.policy
+    gallery = Gallery(known.faces, policy.face_fpir, policy.face_threshold)
+    others = duplicates(gallery, templates, applicant.person.pid, gallery.threshold)
     if others:
         raise DuplicateError(f"this face is enrolled as {others[0].pid}: compare the two people before going on")
     return references

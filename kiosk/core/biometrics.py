@@ -11,6 +11,10 @@ from enum import StrEnum
 
 from kiosk.core.schedule import Schedule
 
+FACE_FPIR = 0.001
+FACE_THRESHOLD = 0.44
+"""What is wanted of a face where nothing else is configured; `Policy` says what they mean."""
+
 
 class Modality(StrEnum):
     """What a person can be recognised by."""
@@ -165,7 +169,10 @@ class Policy:
     schedule: Schedule
     modalities: frozenset[Modality] = frozenset(Modality)
     """What this terminal has."""
-    face_threshold: float = 0.55
+    face_fpir: float = FACE_FPIR
+    """The share of strangers that may be taken for somebody; the threshold follows from it and the gallery."""
+    face_threshold: float = FACE_THRESHOLD
+    """The threshold never falls below it."""
     face_margin: float = 0.05
     """The best candidate must lead the second person by this much."""
     frames_per_visit: int = 3

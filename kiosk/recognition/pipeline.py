@@ -122,13 +122,14 @@ class Pipeline:
         A turned head is not usable for recognition, so the quality of the frame is of no matter here.
 
         Args:
-            pid: whose face it must be, by the policy's threshold and margin.
+            pid: whose face it must be, by the gallery's threshold and the policy's margin.
         """
         if sight.face is None or sight.aligned is None:
             return None
         template = sight.template if sight.template is not None else self.models.encoder.template(sight.aligned)
         landmarks = self.models.landmarks.landmarks(frame.picture, sight.face)
-        return HeadView(landmarks, template, likeness(self.gallery.candidates(template, 2), pid, policy))
+        in_force = replace(policy, face_threshold=self.gallery.threshold)
+        return HeadView(landmarks, template, likeness(self.gallery.candidates(template, 2), pid, in_force))
 
 
 class RecognitionWorker(Worker):
@@ -239,7 +240,7 @@ class RecognitionWorker(Worker):
     def _take_references(self) -> None:
         references = self._references.take(0 if self._ready or self._gallery else WAIT_S)
         if references is not None:
-            self._gallery = Gallery(references, self._policy.face_threshold)
+            self._gallery = Gallery(references, self._policy.face_fpir, self._policy.face_threshold)
             self._pipeline.gallery = self._gallery
         if self._gallery is None or (self._ready and references is None):
             return
