@@ -2,56 +2,49 @@
 
 The protocol, for a gallery of N people with K pictures enrolled:
 
-1. Every picture goes the way of enrolment (`template_of`). One that it refuses is a failure to acquire (FTA): counted,
-   by flaw, and used neither as a reference nor as a probe. Where there are several faces, the one in the middle is
-   meant, as in LFW: the middle of the picture is looked at alone. How often that was is said.
+1. Pictures become samples as `kiosk.bench.faces` says.
 2. People with more than K usable pictures can be mates. N people are drawn: mates first, and where there are fewer
    than N, those with the most pictures fill the gallery, enrolled with as many as they have, up to K.
 3. Of each mate, K pictures drawn at random are enrolled and every other one is a mated probe. Every picture of whoever
    is not in the gallery is a non-mated probe.
-4. Each probe is decided as one frame by `kiosk.core.decision`, with the policy's threshold and margin, no liveness.
+4. Each probe is decided as one frame by `kiosk.core.decision`, with the gallery's threshold and the policy's margin,
+   no liveness. Enrolled pictures and probes become templates as on a terminal (`FaceEncoder`).
 5. That is drawn `DRAWS` times with the seeds 0, 1, …; the counts add up, so a picture is counted once a draw. Bounds
    are therefore given for the trials of a single draw.
 
 FNIR counts a mate who is refused, and one who is taken for somebody else. A gallery is measured if at least
 `FEWEST_STRANGERS` people stay outside it; in a folder too small for the first size, half of its people are enrolled.
 
-Plain SFace, to compare with: the mean of a person's enrolled templates, one threshold for all, no margin.
+Plain SFace, to compare with: the mean of a person's features as the network gives them, made units, one threshold for
+all, no margin.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
-from kiosk.bench.rates import BenchError, ErrorCurve, Float64Array, Rate, percent, picture_paths, shipped_policy, table
+from kiosk.bench import groups
+from kiosk.bench.faces import FaceSet, Sample, Samples, embedded, one_to_one
+from kiosk.bench.rates import BenchError, ErrorCurve, Float64Array, Rate, percent, shipped_policy, table
 from kiosk.core.biometrics import FaceProbe, Liveness, Policy
 from kiosk.core.decision import Accepted, Decision, judge_face
-from kiosk.recognition.detection import Float32Array, UInt8Array
-from kiosk.recognition.enrolment import Flaw, template_of
 from kiosk.recognition.gallery import Gallery, reference
 from kiosk.recognition.manifest import MODELS_FOLDER
-from kiosk.recognition.models import Models, open_models
+from kiosk.recognition.models import open_models
 
 SIZES = (100, 500, 1000, 2000, 5000)
 PICTURES_ENROLLED = (1, 3)
 FEWEST_STRANGERS = 100
 DRAWS = 10
-MIDDLE_SHARE = 0.6
-"""Of LFW's 250 px; the faces named, from hairline to chin, are about 110 px high and in the middle."""
 ANY_SCORE = -1.0
 """The least cosine that there is."""
 PUBLISHED_FPIR = (0.01, 0.001)
-
-Templates = Mapping[str, Sequence[Float32Array]]
-"""By person."""
 
 
 class GalleryErrors(msgspec.Struct, frozen=True):
@@ -73,31 +66,17 @@ class MatchErrors(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class FaceSet:
-    """A folder's templates."""
-
-    templates: Templates
-    """Usable ones, (128,) float32 of unit length, by person."""
-    flaws: Mapping[Flaw, int]
-    """Pictures that gave none, by flaw."""
-    middles: int = 0
-    """Pictures of which only the middle was used, since there are several faces."""
-
-    @property
-    def failures_to_acquire(self) -> Rate:
-        """Of all pictures."""
-        usable = sum(len(each) for each in self.templates.values())
-        failed = sum(self.flaws.values())
-        return Rate(failed, failed + usable)
-
-
-@dataclass(frozen=True, slots=True)
 class Draw:
     """Who is enrolled with what, and who is probed."""
 
-    enrolled: Templates
-    mated: Sequence[tuple[str, Float32Array]]
-    nonmated: Sequence[Float32Array]
+    enrolled: Samples
+    mated: Sequence[tuple[str, Sample]]
+    nonmated: Sequence[Sample]
+
+    def gallery(self, policy: Policy) -> Gallery:
+        """Return what a terminal would search."""
+        references = [reference(pid, one.reference) for pid, each in self.enrolled.items() for one in each]
+        return Gallery(references, policy.face_fpir, policy.face_threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +124,7 @@ class GalleryMeasured:
     enrolled_mean: float
     """Pictures a person, the mean."""
     threshold: float
+    """The middle one of the draws' galleries."""
     fpir: Rate
     fnir: Rate
     misnamed: Rate
@@ -167,7 +147,7 @@ class Matching:
     faces: FaceSet
     galleries: Sequence[GalleryMeasured]
     fmr: Rate
-    """One to one, at the shipped threshold, over all pairs; they share pictures, so bounds are too close."""
+    """One to one, at the smallest gallery's threshold, over all pairs; they share pictures, so bounds are too close."""
     fnmr: Rate
 
     @property
@@ -187,49 +167,24 @@ def match(folder: Path, models_folder: Path = MODELS_FOLDER) -> Matching:
     return matched(faces, shipped_policy())
 
 
-def embedded(models: Models, folder: Path) -> FaceSet:
-    """Return the templates of `DIR/<person>/*`; 1,666 pictures of LFW take about a minute."""
-    templates: dict[str, list[Float32Array]] = {}
-    flaws: Counter[Flaw] = Counter()
-    middles = 0
-    for path in picture_paths(folder):
-        read = cv2.imread(str(path))
-        picture = np.zeros((1, 1, 3), np.uint8) if read is None else np.asarray(read, np.uint8)
-        found = template_of(models, picture)
-        if found is Flaw.SEVERAL_FACES:
-            middles += 1
-            found = template_of(models, middle(picture))
-        if isinstance(found, Flaw):
-            flaws[found] += 1
-        else:
-            templates.setdefault(path.parent.name, []).append(found)
-    return FaceSet(templates, flaws, middles)
-
-
-def middle(picture: UInt8Array, share: float = MIDDLE_SHARE) -> UInt8Array:
-    """Return the middle of a (height, width, 3) uint8 picture, a share of its height and width."""
-    rows, columns = (slice(round(size * (1 - share) / 2), round(size * (1 + share) / 2)) for size in picture.shape[:2])
-    return np.ascontiguousarray(picture[rows, columns])
-
-
 def matched(faces: FaceSet, policy: Policy) -> Matching:
-    """Measure the search on templates.
+    """Measure the search on samples.
 
     Raises:
         BenchError: no person has two of them, or nobody is left over to be a stranger.
     """
     galleries = [
-        _measured(faces.templates, people, pictures, policy)
-        for people in sizes(len(faces.templates))
+        _measured(faces.samples, people, pictures, policy)
+        for people in sizes(len(faces.samples))
         for pictures in PICTURES_ENROLLED
-        if any(len(each) > pictures for each in faces.templates.values())
+        if any(len(each) > pictures for each in faces.samples.values())
     ]
     if not galleries:
         raise BenchError(
-            f"{len(faces.templates)} people with a usable picture: expected DIR/<person>/*.jpg of two people or more, "
+            f"{len(faces.samples)} people with a usable picture: expected DIR/<person>/*.jpg of two people or more, "
             "one of them with two usable pictures"
         )
-    fmr, fnmr = one_to_one(faces.templates, galleries[0].threshold)
+    fmr, fnmr = one_to_one(faces.samples, galleries[0].threshold)
     return Matching(faces, galleries, fmr, fnmr)
 
 
@@ -239,12 +194,12 @@ def sizes(people: int) -> tuple[int, ...]:
     return fitting or tuple(half for half in (people // 2,) if half)
 
 
-def drawn(templates: Templates, people: int, pictures: int, seed: int) -> Draw:
+def drawn(samples: Samples, people: int, pictures: int, seed: int) -> Draw:
     """Return one draw of the protocol above; `people` is at most as many as there are."""
     random = np.random.default_rng(seed)
     shuffled = {
-        pid: [templates[pid][index] for index in random.permutation(len(templates[pid]))]
-        for pid in random.permutation(sorted(templates)).tolist()
+        pid: [samples[pid][index] for index in random.permutation(len(samples[pid]))]
+        for pid in random.permutation(sorted(samples)).tolist()
     }
     fullest_first = sorted(shuffled, key=lambda pid: min(len(shuffled[pid]), pictures + 1), reverse=True)
     enrolled, strangers = fullest_first[:people], fullest_first[people:]
@@ -257,15 +212,13 @@ def drawn(templates: Templates, people: int, pictures: int, seed: int) -> Draw:
 
 def searches(draw: Draw, policy: Policy) -> Iterator[Search]:
     """Search every probe of a draw, the mated ones first."""
-    gallery = Gallery(
-        [reference(pid, one) for pid, each in draw.enrolled.items() for one in each], policy.face_threshold
-    )
+    gallery = draw.gallery(policy)
     pids = list(draw.enrolled)
-    means = np.stack([np.mean(draw.enrolled[pid], axis=0) for pid in pids])
+    means = np.stack([np.mean([one.plain for one in draw.enrolled[pid]], axis=0) for pid in pids])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    for pid, template in (*draw.mated, *((None, probe) for probe in draw.nonmated)):
-        frame = FaceProbe(0, 1, threshold=gallery.threshold, fused=gallery.candidates(template))
-        plain = means @ template
+    for pid, sample in (*draw.mated, *((None, probe) for probe in draw.nonmated)):
+        frame = FaceProbe(0, 1, threshold=gallery.threshold, fused=gallery.candidates(sample.probe))
+        plain = means @ sample.plain
         best = int(plain.argmax())
         yield Search(
             pid,
@@ -275,21 +228,8 @@ def searches(draw: Draw, policy: Policy) -> Iterator[Search]:
         )
 
 
-def one_to_one(templates: Templates, threshold: float) -> tuple[Rate, Rate]:
-    """Return FMR and FNMR over all pairs of templates."""
-    stacked = np.stack([one for pid in sorted(templates) for one in templates[pid]])
-    owners = np.repeat(np.arange(len(templates)), [len(templates[pid]) for pid in sorted(templates)])
-    matches, trials = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    for index in range(len(stacked)):
-        is_alike = stacked[index + 1 :] @ stacked[index] >= threshold
-        is_mated = owners[index + 1 :] == owners[index]
-        trials += (np.count_nonzero(~is_mated), np.count_nonzero(is_mated))
-        matches += (np.count_nonzero(is_alike & ~is_mated), np.count_nonzero(is_alike & is_mated))
-    return Rate(int(matches[0]), int(trials[0])), Rate(int(trials[1] - matches[1]), int(trials[1]))
-
-
-def _measured(templates: Templates, people: int, pictures: int, policy: Policy) -> GalleryMeasured:
-    draws = [drawn(templates, people, pictures, seed) for seed in range(DRAWS)]
+def _measured(samples: Samples, people: int, pictures: int, policy: Policy) -> GalleryMeasured:
+    draws = [drawn(samples, people, pictures, seed) for seed in range(DRAWS)]
     found = [search for draw in draws for search in searches(draw, policy)]
     mated = [search for search in found if search.pid is not None]
     nonmated = [search for search in found if search.pid is None]
@@ -299,7 +239,7 @@ def _measured(templates: Templates, people: int, pictures: int, policy: Policy) 
         DRAWS,
         len({pid for pid, _ in draws[0].mated}),
         float(np.mean([len(each) for each in draws[0].enrolled.values()])),
-        found[0].decision.thr or policy.face_threshold,
+        float(np.median([each.decision.thr or 0.0 for each in found])),
         Rate(sum(search.is_named_wrongly for search in nonmated), len(nonmated)),
         Rate(sum(not search.is_named_rightly for search in mated), len(mated)),
         Rate(sum(search.is_named_wrongly for search in mated), len(mated)),
@@ -321,7 +261,8 @@ def described(measured: Matching) -> str:
         [
             _at_the_defaults(measured.galleries),
             _at_equal_fpir(measured.galleries),
-            f"One to one at the shipped threshold, all pairs: FMR {measured.fmr}; FNMR {measured.fnmr}.",
+            *groups.described(measured.faces.samples, measured.galleries[0].threshold, shipped_policy()),
+            f"One to one at the smallest gallery's threshold, all pairs: FMR {measured.fmr}; FNMR {measured.fnmr}.",
             f"FTA, pictures that gave no template: {measured.faces.failures_to_acquire}; by flaw: "
             + (", ".join(f"{flaw} {count}" for flaw, count in sorted(measured.faces.flaws.items())) or "none")
             + f". Of {measured.faces.middles} pictures with several faces only the middle was looked at.",
@@ -337,7 +278,7 @@ def _at_the_defaults(galleries: Sequence[GalleryMeasured]) -> str:
             each.pictures,
             f"{each.enrolled_mean:.2f}",
             each.mates,
-            f"{each.threshold:.2f}",
+            f"{each.threshold:.3f}",
             f"{percent(each.fpir.share)} of {each.fpir.trials}",
             f"{percent(each.fpir.once(each.draws).bounds()[0])} to {percent(each.fpir.once(each.draws).bounds()[1])}",
             f"{percent(each.fnir.share)} of {each.fnir.trials}",

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from kiosk.__main__ import main
-from kiosk.bench.match import FaceSet, described, drawn, embedded, match, matched, middle, one_to_one, sizes
+from kiosk.bench.faces import FaceSet, Sample, embedded, middle, one_to_one
+from kiosk.bench.match import described, drawn, match, matched, sizes
 from kiosk.bench.rates import BenchError, Rate, shipped_policy
-from kiosk.recognition.detection import Float32Array
 from kiosk.recognition.enrolment import Flaw
 from kiosk.recognition.manifest import DEMO_FOLDER
 from kiosk.recognition.models import Models
@@ -28,10 +28,11 @@ PEOPLE = {
 KEYS = {"people", "pictures", "threshold", "fpir", "fnir", "mated", "nonmated"}
 
 
-def near(direction: int, count: int, cosine: float = 1.0) -> list[Float32Array]:
-    """Templates of somebody: `cosine` along their own direction, the rest along one of the picture's own."""
+def near(direction: int, count: int, cosine: float = 1.0) -> list[Sample]:
+    """Samples of somebody: `cosine` along their own direction, the rest along one of the picture's own."""
     own = np.eye(128, dtype=np.float32)
-    return [cosine * own[direction] + np.sqrt(1 - cosine**2) * own[127 - index] for index in range(count)]
+    templates = [cosine * own[direction] + np.sqrt(1 - cosine**2) * own[127 - index] for index in range(count)]
+    return [Sample(each, each, each) for each in templates]
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_of_several_faces_the_one_in_the_middle_is_meant(models: Models, tmp_pat
     faces = embedded(models, tmp_path)
 
     assert faces.middles == 1
-    assert len(faces.templates["a"]) == 1
+    assert len(faces.samples["a"]) == 1
 
 
 def test_the_middle_of_a_picture_is_its_middle() -> None:
@@ -114,37 +115,37 @@ def test_the_middle_of_a_picture_is_its_middle() -> None:
     assert middle(picture, 0.6).all()
 
 
-# ---- the protocol, on templates
+# ---- the protocol, on samples
 
 
 @pytest.fixture
-def templates() -> dict[str, list[Float32Array]]:
-    """Five people with four templates, five with one, all in directions of their own."""
+def samples() -> dict[str, list[Sample]]:
+    """Five people with four samples, five with one, all in directions of their own."""
     return {f"p{number}": near(number, 4 if number < 5 else 1, 0.9) for number in range(10)}
 
 
-def pictures_of(templates: list[Float32Array]) -> Iterator[bytes]:
-    return (each.tobytes() for each in templates)
+def pictures_of(samples: list[Sample]) -> Iterator[bytes]:
+    return (each.probe.tobytes() for each in samples)
 
 
-def test_nobody_is_probed_with_a_picture_that_is_enrolled(templates: dict[str, list[Float32Array]]) -> None:
-    draw = drawn(templates, 4, 3, seed=0)
+def test_nobody_is_probed_with_a_picture_that_is_enrolled(samples: dict[str, list[Sample]]) -> None:
+    draw = drawn(samples, 4, 3, seed=0)
 
     enrolled = {each for own in draw.enrolled.values() for each in pictures_of(list(own))}
-    assert not enrolled & {probe.tobytes() for _, probe in draw.mated}
-    assert not enrolled & {probe.tobytes() for probe in draw.nonmated}
+    assert not enrolled & {probe.probe.tobytes() for _, probe in draw.mated}
+    assert not enrolled & {probe.probe.tobytes() for probe in draw.nonmated}
     assert (len(draw.mated), len(draw.nonmated)) == (4, 4 + 5)
 
 
-def test_people_with_few_pictures_fill_a_gallery_but_are_no_mates(templates: dict[str, list[Float32Array]]) -> None:
-    draw = drawn(templates, 8, 3, seed=0)
+def test_people_with_few_pictures_fill_a_gallery_but_are_no_mates(samples: dict[str, list[Sample]]) -> None:
+    draw = drawn(samples, 8, 3, seed=0)
 
     assert sorted(len(own) for own in draw.enrolled.values()) == [1, 1, 1, 3, 3, 3, 3, 3]
     assert {pid for pid, _ in draw.mated} == {"p0", "p1", "p2", "p3", "p4"}
 
 
-def test_a_seed_gives_one_draw_and_another_seed_another(templates: dict[str, list[Float32Array]]) -> None:
-    once, again, other = (list(drawn(templates, 4, 1, seed).enrolled) for seed in (0, 0, 1))
+def test_a_seed_gives_one_draw_and_another_seed_another(samples: dict[str, list[Sample]]) -> None:
+    once, again, other = (list(drawn(samples, 4, 1, seed).enrolled) for seed in (0, 0, 1))
 
     assert once == again != other
 
@@ -156,8 +157,8 @@ def test_galleries_are_as_large_as_the_strangers_left_over_allow(people: int, fi
     assert sizes(people) == fitting
 
 
-def test_strangers_who_look_like_somebody_are_false_positives(templates: dict[str, list[Float32Array]]) -> None:
-    twins = templates | {f"q{number}": near(number, 1, 0.9) for number in range(5)}
+def test_strangers_who_look_like_somebody_are_false_positives(samples: dict[str, list[Sample]]) -> None:
+    twins = samples | {f"q{number}": near(number, 1, 0.9) for number in range(5)}
 
     gallery = matched(FaceSet(twins, {}), shipped_policy()).galleries[0]
 
@@ -198,8 +199,8 @@ def test_people_with_one_picture_each_cannot_be_measured() -> None:
         matched(FaceSet({"a": near(0, 1), "b": near(1, 1)}, {}), shipped_policy())
 
 
-def test_the_description_says_flaws_and_both_ways_of_search(templates: dict[str, list[Float32Array]]) -> None:
-    text = described(matched(FaceSet(templates, {Flaw.BLURRED: 2}), shipped_policy()))
+def test_the_description_says_flaws_and_both_ways_of_search(samples: dict[str, list[Sample]]) -> None:
+    text = described(matched(FaceSet(samples, {Flaw.BLURRED: 2}), shipped_policy()))
 
     assert "blurred 2" in text
     assert "FNIR at FPIR 0.10 %, plain" in text
