@@ -125,7 +125,8 @@ class Terminal:
                 return open_camera(self.settings.camera)
 
     def _model(self, model: ModelFile, face_threshold: float | None) -> Model:
-        thresholds = {Role.EMBEDDER: face_threshold, Role.PASSIVE_LIVENESS: self.settings.policy.pad_threshold}
+        pads = dict.fromkeys((Role.PASSIVE_LIVENESS, Role.PASSIVE_LIVENESS_WIDE), self.settings.policy.pad_threshold)
+        thresholds = {Role.EMBEDDER: face_threshold} | pads
         return Model(
             name=model.name, sha256=model.repaired_sha256, licence=model.licence, thr=thresholds.get(model.role)
         )

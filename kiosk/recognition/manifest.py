@@ -46,6 +46,7 @@ class Role(StrEnum):
     EMBEDDER = "embedder"
     LANDMARKS = "landmarks"
     PASSIVE_LIVENESS = "passive_liveness"
+    PASSIVE_LIVENESS_WIDE = "passive_liveness_wide"
 
 
 class ArchiveKind(StrEnum):

@@ -13,11 +13,15 @@ from typing import Any
 import cv2
 import onnxruntime
 
-from kiosk.recognition.challenge import LandmarkFinder
 from kiosk.recognition.detection import FaceDetector
 from kiosk.recognition.encoding import FaceEncoder
-from kiosk.recognition.liveness import PassiveLiveness
+from kiosk.recognition.challenge import LandmarkFinder
+from kiosk.recognition.liveness import LivenessView, PassiveLiveness
 from kiosk.recognition.manifest import MODELS_FOLDER, Manifest, ModelFile, Role, verified
+
+SPREADS = {Role.PASSIVE_LIVENESS: 1.0, Role.PASSIVE_LIVENESS_WIDE: 1 / 0.85}
+"""How far each network that judges liveness looks, in the crop that insightface's adapter makes: about five eye
+distances, and six. Wider than that, a face at arm's length no longer has enough around it (ADR 12)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +32,7 @@ class Models:
     encoder: FaceEncoder
     landmarks: LandmarkFinder
     liveness: PassiveLiveness | None
-    """None: the passive model is absent."""
+    """None: every passive model is absent."""
 
 
 def open_models(folder: Path = MODELS_FOLDER, manifest: Manifest | None = None) -> Models:
@@ -42,14 +46,18 @@ def open_models(folder: Path = MODELS_FOLDER, manifest: Manifest | None = None) 
     manifest = manifest or Manifest.load()
     _keep_quiet()
     cv2.setNumThreads(1)
-    yunet, sface, mesh, minifasnet = (manifest.model(role) for role in Role)
+    yunet, sface, mesh = (manifest.model(role) for role in (Role.DETECTOR, Role.EMBEDDER, Role.LANDMARKS))
     detector = FaceDetector(_session(folder, yunet), yunet.thresholds["detection"], yunet.thresholds["overlap"])
     encoder = FaceEncoder(folder / sface.name, _session(folder, sface))
     landmarks = LandmarkFinder(verified(folder / mesh.name, mesh.repaired_sha256))
-    liveness = None
-    if (folder / minifasnet.name).exists():
-        liveness = PassiveLiveness(folder / minifasnet.name, _session(folder, minifasnet))
-    return Models(detector, encoder, landmarks, liveness)
+    views = [_liveness_view(folder, manifest.model(role), spread) for role, spread in SPREADS.items()]
+    present = [view for view in views if view is not None]
+    return Models(detector, encoder, landmarks, PassiveLiveness(present) if present else None)
+
+
+def _liveness_view(folder: Path, model: ModelFile, spread: float) -> LivenessView | None:
+    path = folder / model.name
+    return LivenessView(path, _session(folder, model), spread) if path.exists() else None
 
 
 def _keep_quiet() -> None:
