@@ -16,7 +16,7 @@ from kiosk.board.watchdog import Watchdog
 from kiosk.config import Settings
 from kiosk.core.biometrics import Modality
 from kiosk.core.faults import FaultCode
-from kiosk.core.messages import AskTurn, Command, Message, Record, StopTurn, Tick, UseReferences
+from kiosk.core.messages import AskChallenge, Command, Message, Record, StopChallenge, Tick, UseReferences
 from kiosk.core.ports import Clock, Frame
 from kiosk.core.session import step
 from kiosk.core.state import Phase, State
@@ -186,11 +186,11 @@ class MainLoop:
                     recognition.use(references.faces)
                 if fingerprint is not None:
                     fingerprint.use(references.fingers)
-            case AskTurn(visit, pid):
+            case AskChallenge(visit, pid):
                 if recognition is not None:
-                    recognition.ask_turn(visit, pid)
-            case StopTurn():
+                    recognition.ask_challenge(visit, pid)
+            case StopChallenge():
                 if recognition is not None:
-                    recognition.stop_turn()
+                    recognition.stop_challenge()
             case _:
                 assert_never(command)

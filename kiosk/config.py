@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
-from kiosk.core.biometrics import FACE_FPIR, FACE_THRESHOLD, Liveness, Modality, Policy
+from kiosk.core.biometrics import FACE_FPIR, FACE_THRESHOLD, TURNS, Action, Liveness, Modality, Policy
 from kiosk.core.faults import KioskError
 from kiosk.core.schedule import DayRule, Schedule
 from wire.chain import public_key
@@ -222,11 +222,33 @@ class PolicySettings(Section, frozen=True, kw_only=True):
     """The best candidate must lead the second person by this much, else the finger is asked for: for relatives."""
     frames_per_visit: Annotated[int, Meta(ge=1, le=10)] = 3
     liveness: Liveness = Liveness.PASSIVE
+    """`passive+challenge` challenges everybody whom the model lets pass; `passive` nobody, while the model is there."""
     pad_threshold: Annotated[float, Meta(ge=0.3, le=0.99)] = 0.5
+    challenge_actions: Annotated[tuple[Action, ...], Meta(min_length=1)] = (Action.TURN_LEFT, Action.TURN_RIGHT)
+    """`blink` and `come_closer` can be added; how well they tell a head from a picture is not known (ADR 12)."""
+    challenge_length: Annotated[int, Meta(ge=1, le=4)] = 2
+    """Actions in a row. A film of one row passes once in 2 (1), 4 (2), 8 (3) or 16 (4) times, with turns alone."""
+    lock_after: Annotated[int, Meta(ge=1, le=20)] = 3
+    """So many attacks within `lock_within_s` lock the face, or the finger. 1 in 90 bona fide faces counts as one."""
+    lock_within_s: Annotated[float, Meta(ge=30, le=86_400)] = 600.0
+    lock_s: Annotated[float, Meta(ge=5, le=3600)] = 30.0
+    """The first lock; each one after it is twice as long, up to the longest."""
+    longest_lock_s: Annotated[float, Meta(ge=30, le=86_400)] = 3600.0
+    """So long without an attack, and the next lock is a first one again."""
     repeat_within_s: Annotated[float, Meta(ge=10, le=3600)] = 300.0
     """Two taps of a person within this time are one."""
     greet_s: Annotated[float, Meta(ge=0.2, le=10)] = 3.0
     refuse_s: Annotated[float, Meta(ge=0.2, le=15)] = 4.0
+
+    def __post_init__(self) -> None:
+        if len(set(self.challenge_actions)) < len(self.challenge_actions):
+            raise ValueError("challenge_actions: expected each action once")
+        if not TURNS & set(self.challenge_actions):
+            raise ValueError(
+                "challenge_actions: expected turn_left or turn_right, which alone tell a head from a plane"
+            )
+        if self.lock_s > self.longest_lock_s:
+            raise ValueError("lock_s: expected at most longest_lock_s")
 
 
 class Settings(Section, frozen=True, kw_only=True):

@@ -29,9 +29,21 @@ class Liveness(StrEnum):
     PASSIVE = "passive"
     """A model judges every frame."""
     CHALLENGE = "challenge"
-    """The person turns the head the way the screen asks."""
+    """The person does what the screen asks."""
+    PASSIVE_AND_CHALLENGE = "passive+challenge"
+    """Both: the model first, and who passes it is challenged."""
     OFF = "off"
     """None. Allowed only with a simulated camera, and said on the screen."""
+
+    @property
+    def is_passive(self) -> bool:
+        """Whether the model judges."""
+        return self in {Liveness.PASSIVE, Liveness.PASSIVE_AND_CHALLENGE}
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the person is challenged."""
+        return self in {Liveness.CHALLENGE, Liveness.PASSIVE_AND_CHALLENGE}
 
 
 class Hint(StrEnum):
@@ -47,23 +59,32 @@ class Hint(StrEnum):
     PRESS_AGAIN = "press_again"
 
 
-class Turn(StrEnum):
-    """A challenge: which way to turn the head, as the person sees it."""
+class Action(StrEnum):
+    """What a challenge asks for; left and right as the person has them. The values go into events, for ever."""
 
-    LEFT = "turn_left"
-    RIGHT = "turn_right"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    BLINK = "blink"
+    """Close both eyes for a moment, longer than one blinks unasked."""
+    COME_CLOSER = "come_closer"
 
 
-class TurnOutcome(StrEnum):
+TURNS = frozenset({Action.TURN_LEFT, Action.TURN_RIGHT})
+"""The actions in which a head shows that it is not flat; every challenge has one of them."""
+
+
+class ChallengeOutcome(StrEnum):
     """How a challenge ended."""
 
     PASSED = "passed"
-    NOT_TURNED = "not_turned"
-    """Too late, or the wrong way."""
+    NOT_DONE = "not_done"
+    """Too late, or faster than a head moves."""
+    OTHER_ACTION = "other_action"
+    """Something else was done than what was asked, as a film does that knows nothing of the question."""
     FLAT = "flat"
-    """The picture turned as a plane does: a photograph or a screen."""
+    """The picture moved as a plane does: a photograph or a screen."""
     OTHER_FACE = "other_face"
-    """The face after the turn was not the face before it."""
+    """The face after the action was not the face before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +200,17 @@ class Policy:
     """How many usable frames a face is judged by; fewer if it is sure, up to twice as many if it is not known."""
     liveness: Liveness = Liveness.PASSIVE
     pad_threshold: float = 0.5
+    challenge_actions: tuple[Action, ...] = (Action.TURN_LEFT, Action.TURN_RIGHT)
+    """What may be asked for."""
+    challenge_length: int = 2
+    """How many actions are asked for, one after another, each drawn anew."""
+    lock_after: int = 3
+    """So many attacks lock their modality."""
+    lock_within_s: float = 600.0
+    """Attacks further apart than this do not count together."""
+    lock_s: float = 30.0
+    """The first lock; each one after it is twice as long."""
+    longest_lock_s: float = 3600.0
     repeat_within_s: float = 300.0
     look_s: float = 6.0
     challenge_s: float = 8.0

@@ -15,7 +15,7 @@ from enum import StrEnum
 from statistics import median
 from typing import assert_never
 
-from kiosk.core.biometrics import Candidate, FaceProbe, FingerProbe, Liveness, Policy, Turn, TurnOutcome
+from kiosk.core.biometrics import Action, Candidate, ChallengeOutcome, FaceProbe, FingerProbe, Liveness, Policy
 from wire.attendance import Mode, Pad
 
 
@@ -27,6 +27,8 @@ class Reason(StrEnum):
     ATTACK = "attack"
     NOT_LIVE = "not_live"
     """Liveness could not be established: no score, or the challenge was not answered."""
+    OTHER_ACTION = "other_action"
+    """The challenge was answered by another action than the one asked for."""
     UNUSABLE = "unusable"
     """No usable sample in time; the hint says what to change."""
     NOT_ANSWERED = "not_answered"
@@ -78,8 +80,8 @@ def decide_face(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness)
 
     Args:
         probes: the visit's usable frames so far, at least one, all of one face.
-        liveness: the check in force now, which is not the policy's where its model is absent. With `CHALLENGE`, an
-            acceptance still needs `after_turn`.
+        liveness: the check in force now, which is not the policy's where its model is absent. Where it is active, an
+            acceptance still needs `after_challenge`.
     """
     if len(probes) < policy.frames_per_visit:
         return _early(probes, policy, liveness)
@@ -117,7 +119,7 @@ def judge_face(probes: Sequence[FaceProbe], policy: Policy, liveness: Liveness) 
 
     if pad is not None and pad.score is not None and pad.score < policy.pad_threshold:
         return refused(Reason.ATTACK)
-    if liveness is Liveness.PASSIVE and len(judged) < len(probes):
+    if liveness.is_passive and len(judged) < len(probes):
         return refused(Reason.NOT_LIVE)
     if best is None or pid is None:
         return refused(Reason.UNKNOWN)
@@ -136,16 +138,24 @@ def decide_finger(probe: FingerProbe) -> Decision:
     return Accepted(best.pid, Mode.FINGER, best.comparison_score, probe.threshold)
 
 
-def after_turn(accepted: Accepted, turn: Turn, outcome: TurnOutcome, policy: Policy) -> Decision:
-    """Return what a face's acceptance is worth once its challenge has ended."""
+def after_challenge(
+    accepted: Accepted, actions: Sequence[Action], outcome: ChallengeOutcome, policy: Policy
+) -> Decision:
+    """Return what a face's acceptance is worth once its challenge has ended.
+
+    Args:
+        actions: those asked for, the last being the one that ended it; empty: nothing was asked in time.
+    """
     score = accepted.pad.score if accepted.pad else None
-    pad = Pad(thr=policy.pad_threshold, score=score, challenge=turn.value)
+    pad = Pad(thr=policy.pad_threshold, score=score, challenge="+".join(actions) or None)
     match outcome:
-        case TurnOutcome.PASSED:
+        case ChallengeOutcome.PASSED:
             return replace(accepted, pad=pad)
-        case TurnOutcome.NOT_TURNED:
+        case ChallengeOutcome.NOT_DONE:
             reason = Reason.NOT_LIVE
-        case TurnOutcome.FLAT | TurnOutcome.OTHER_FACE:
+        case ChallengeOutcome.OTHER_ACTION:
+            reason = Reason.OTHER_ACTION
+        case ChallengeOutcome.FLAT | ChallengeOutcome.OTHER_FACE:
             reason = Reason.ATTACK
         case _:
             assert_never(outcome)

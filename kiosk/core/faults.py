@@ -87,7 +87,7 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.PASSIVE_LIVENESS: Fault(
         Severity.NOTE,
-        "the passive liveness model is absent; faces are asked to turn instead",
+        "the passive liveness models are absent; faces are challenged instead",
         "Run `kiosk models fetch` where its address can be reached, or put the file into KIOSK_MODELS.",
     ),
     FaultCode.UPLINK: Fault(

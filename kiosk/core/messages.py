@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kiosk.core.biometrics import FaceProbe, FingerProbe, Modality, Person, References, Thresholds, Turn, TurnOutcome
+from kiosk.core.biometrics import (
+    Action,
+    ChallengeOutcome,
+    FaceProbe,
+    FingerProbe,
+    Modality,
+    Person,
+    References,
+    Thresholds,
+)
 from kiosk.core.faults import FaultCode
 from kiosk.core.schedule import Tap
 from wire.attendance import Act, Entry
@@ -28,19 +37,19 @@ class FingerSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnAsked:
-    """Recognition has drawn a challenge and watches for it."""
+class ChallengeAsked:
+    """Recognition has drawn an action and watches for it; the one before it, if any, was done."""
 
     visit: int
-    turn: Turn
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
-class TurnAnswered:
+class ChallengeAnswered:
     """The challenge has ended."""
 
     visit: int
-    outcome: TurnOutcome
+    outcome: ChallengeOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +134,8 @@ class Tick:
 Message = (
     FaceSeen
     | FingerSeen
-    | TurnAsked
-    | TurnAnswered
+    | ChallengeAsked
+    | ChallengeAnswered
     | ActChosen
     | EventRecorded
     | PeopleLoaded
@@ -151,8 +160,8 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class AskTurn:
-    """Draw a challenge and watch for it; answered by `TurnAsked`, then `TurnAnswered`."""
+class AskChallenge:
+    """Draw actions and watch for them; answered by a `ChallengeAsked` for each, then `ChallengeAnswered`."""
 
     visit: int
     pid: str
@@ -160,7 +169,7 @@ class AskTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class StopTurn:
+class StopChallenge:
     """The challenge is over; stop watching."""
 
 
@@ -171,4 +180,4 @@ class UseReferences:
     references: References
 
 
-Command = Record | AskTurn | StopTurn | UseReferences
+Command = Record | AskChallenge | StopChallenge | UseReferences

@@ -17,21 +17,24 @@ from dataclasses import replace
 from typing import assert_never
 
 from kiosk.core.biometrics import (
+    ChallengeOutcome,
     FaceProbe,
     FingerProbe,
     Hint,
     Liveness,
+    Modality,
     Person,
     Policy,
-    Turn,
-    TurnOutcome,
 )
-from kiosk.core.decision import Accepted, Decision, Reason, Refused, after_turn, decide_face, decide_finger
+from kiosk.core.decision import Accepted, Decision, Reason, Refused, after_challenge, decide_face, decide_finger
 from kiosk.core.entries import attendance, refusal, started, thresholds_changed
 from kiosk.core.faults import FaultCode, available, is_out_of_service
+from kiosk.core.lockout import after_refusal, lifted
 from kiosk.core.messages import (
     ActChosen,
-    AskTurn,
+    AskChallenge,
+    ChallengeAnswered,
+    ChallengeAsked,
     Command,
     EventRecorded,
     FaceSeen,
@@ -44,10 +47,8 @@ from kiosk.core.messages import (
     OutboxDepth,
     PeopleLoaded,
     Record,
-    StopTurn,
+    StopChallenge,
     Tick,
-    TurnAnswered,
-    TurnAsked,
     UplinkChanged,
     UseReferences,
 )
@@ -87,8 +88,8 @@ def step(state: State, message: Message, now: Moment, policy: Policy) -> Step:
             return _face_seen(state, probe, now, policy)
         case FingerSeen(probe):
             return _finger_seen(state, probe, now, policy)
-        case TurnAsked() | TurnAnswered():
-            return _turned(state, message, now, policy)
+        case ChallengeAsked() | ChallengeAnswered():
+            return _challenge_went_on(state, message, now, policy)
         case ActChosen(act):
             return _act_chosen(state, act, now, policy)
         case EventRecorded():
@@ -142,7 +143,7 @@ def _settled(state: State, now: Moment, policy: Policy) -> Step:
         state = replace(state, phase=Starting(_after(now, START_S)))
     if not isinstance(state.phase, Starting) or not state.loaded:
         return state, []
-    up = state.working(policy)
+    up = state.equipped(policy)
     if up | down == policy.modalities or (up and now.mono_ms >= state.phase.until_ms):
         state = replace(state, phase=Idle(now.mono_ms))
     return state, []
@@ -163,6 +164,8 @@ def _stop_service(state: State, now: Moment) -> Step:
 def _face_seen(state: State, probe: FaceProbe, now: Moment, policy: Policy) -> Step:
     if probe.faces == 0:
         return _nobody_seen(state, now), []
+    if Modality.FACE in state.locked:
+        return state, []
     match state.phase:
         case Idle(since_ms, greeted) if _is_looked_at(state, probe, since_ms, greeted):
             return _begin_looking(state, probe, now, policy)
@@ -227,29 +230,29 @@ def _looked(state: State, looking: Looking, probe: FaceProbe, now: Moment, polic
     decision = decide_face(probes, policy, liveness)
     if decision is None:
         return replace(state, phase=replace(looking, probes=probes, hint=None)), []
-    if isinstance(decision, Accepted) and liveness is Liveness.CHALLENGE and decision.pid in state.people:
+    if isinstance(decision, Accepted) and liveness.is_active and decision.pid in state.people:
         phase = Challenged(looking.visit, decision, _after(now, policy.challenge_s))
-        return replace(state, phase=phase), [AskTurn(looking.visit, decision.pid)]
+        return replace(state, phase=phase), [AskChallenge(looking.visit, decision.pid)]
     return _decided(state, looking.visit, decision, now, policy)
 
 
 def liveness_in_force(faults: frozenset[FaultCode], policy: Policy) -> Liveness:
     """The check that is made now: where the passive model is absent, the challenge takes its place."""
-    if policy.liveness is Liveness.PASSIVE and FaultCode.PASSIVE_LIVENESS in faults:
+    if policy.liveness.is_passive and FaultCode.PASSIVE_LIVENESS in faults:
         return Liveness.CHALLENGE
     return policy.liveness
 
 
-def _turned(state: State, message: TurnAsked | TurnAnswered, now: Moment, policy: Policy) -> Step:
+def _challenge_went_on(state: State, message: ChallengeAsked | ChallengeAnswered, now: Moment, policy: Policy) -> Step:
     challenged = state.phase
     if not isinstance(challenged, Challenged) or challenged.visit != message.visit:
         return state, []
     match message:
-        case TurnAsked(_, turn):
-            until_ms = _after(now, policy.challenge_s)
-            return replace(state, phase=replace(challenged, turn=turn, until_ms=until_ms)), []
-        case TurnAnswered(_, outcome) if challenged.turn is not None:
-            decision = after_turn(challenged.accepted, challenged.turn, outcome, policy)
+        case ChallengeAsked(_, action):
+            actions, until_ms = (*challenged.actions, action), _after(now, policy.challenge_s)
+            return replace(state, phase=replace(challenged, actions=actions, until_ms=until_ms)), []
+        case ChallengeAnswered(_, outcome) if challenged.actions:
+            decision = after_challenge(challenged.accepted, challenged.actions, outcome, policy)
             return _decided(state, challenged.visit, decision, now, policy)
         case _:
             return state, []
@@ -259,7 +262,7 @@ def _turned(state: State, message: TurnAsked | TurnAnswered, now: Moment, policy
 
 
 def _finger_seen(state: State, probe: FingerProbe, now: Moment, policy: Policy) -> Step:
-    if not isinstance(state.phase, Idle | Looking | Greeting | Refusing):
+    if not isinstance(state.phase, Idle | Looking | Greeting | Refusing) or Modality.FINGER in state.locked:
         return state, []
     if probe.hint is not None:
         return _refuse(state, Refused(Reason.UNUSABLE, Mode.FINGER), now, policy, probe.hint)
@@ -338,10 +341,13 @@ def _greet(state: State, person: Person, tap: Tap, now: Moment, policy: Policy, 
 
 
 def _refuse(state: State, refused: Refused, now: Moment, policy: Policy, hint: Hint | None = None) -> Step:
-    """Tell the person why, and the journal too."""
+    """Tell the person why, and the journal too; an attack may lock its modality."""
     phase = Refusing(refused.reason, _after(now, policy.refuse_s), hint)
     refusals = state.refusals + (refused.mode is Mode.FACE)
-    return replace(state, phase=phase, refusals=refusals), [Record(None, refusal(refused, now))]
+    commands: list[Command] = [Record(None, refusal(refused, now))]
+    lockouts, locks = after_refusal(state.lockouts, refused, now, policy)
+    commands += [Record(None, lock) for lock in locks]
+    return replace(state, phase=phase, refusals=refusals, lockouts=lockouts), commands
 
 
 # ---- time and the rest
@@ -368,6 +374,8 @@ def _people_loaded(state: State, loaded: PeopleLoaded, now: Moment, policy: Poli
 
 
 def _time_passed(state: State, now: Moment, policy: Policy) -> Step:
+    if state.locked:
+        state = replace(state, lockouts=lifted(state.lockouts, now.mono_ms))
     if now.mono_ms < _ends_ms(state.phase):
         return state, []
     match state.phase:
@@ -376,10 +384,10 @@ def _time_passed(state: State, now: Moment, policy: Policy) -> Step:
         case Looking(_, _, _, hint):
             unusable = Refused(Reason.UNUSABLE, Mode.FACE)
             return _refuse(state, unusable, now, policy, hint or Hint.LOOK_HERE)
-        case Challenged(visit, accepted, _, turn):
-            timed_out = after_turn(accepted, turn or Turn.LEFT, TurnOutcome.NOT_TURNED, policy)
+        case Challenged(visit, accepted, _, actions):
+            timed_out = after_challenge(accepted, actions, ChallengeOutcome.NOT_DONE, policy)
             state, commands = _decided(state, visit, timed_out, now, policy)
-            return state, [StopTurn(), *commands]
+            return state, [StopChallenge(), *commands]
         case Choosing(_, accepted):
             return _refuse(state, Refused(Reason.NOT_ANSWERED, accepted.mode, accepted.pid), now, policy)
         case Recording(_, person, mode):

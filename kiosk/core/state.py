@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kiosk.core.biometrics import FaceProbe, Hint, Modality, Person, Policy, Thresholds, Turn
+from kiosk.core.biometrics import Action, FaceProbe, Hint, Modality, Person, Policy, Thresholds
 from kiosk.core.decision import Accepted, Reason
 from kiosk.core.faults import FaultCode, available
+from kiosk.core.lockout import Lockout
 from kiosk.core.schedule import Reading, Tap
 from wire.attendance import Mode
 
@@ -44,13 +45,13 @@ class Looking:
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """A known face is asked to turn."""
+    """A known face is asked to do something."""
 
     visit: int
     accepted: Accepted
     until_ms: int
-    turn: Turn | None = None
-    """None until recognition has drawn one."""
+    actions: tuple[Action, ...] = ()
+    """Those asked for so far, the last being the one to do now; empty until recognition has drawn one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,20 @@ class State:
     outbox: int = 0
     refusals: int = 0
     """Faces refused in a row since the camera last saw nobody, or somebody was greeted."""
+    lockouts: Mapping[Modality, Lockout] = field(default_factory=dict)
+    """What attacks on a modality have led to; none for those that were not attacked."""
     pending: Mapping[str, int] = field(default_factory=dict)
     """People whose event is on its way to the disk, with their visit; longer than the screen shows it, if need be."""
 
+    def equipped(self, policy: Policy) -> frozenset[Modality]:
+        """The modalities whose devices work, locked or not."""
+        return policy.modalities & self.ready & available(self.faults)
+
     def working(self, policy: Policy) -> frozenset[Modality]:
         """The modalities that people can use now."""
-        return policy.modalities & self.ready & available(self.faults)
+        return self.equipped(policy) - self.locked
+
+    @property
+    def locked(self) -> frozenset[Modality]:
+        """The modalities that nobody may use for a while, because they were attacked."""
+        return frozenset(modality for modality, lockout in self.lockouts.items() if lockout.is_locked)

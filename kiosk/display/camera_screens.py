@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
-from kiosk.core.biometrics import Hint, Modality, Turn
+from kiosk.core.biometrics import TURNS, Action, Hint, Modality
 from kiosk.core.session import liveness_in_force
 from kiosk.core.state import Challenged, Looking
 from kiosk.display.parts import BAR, MARGIN, Page, bar, label, lines
@@ -77,7 +78,7 @@ def idle(page: Page) -> Scene:
     if Modality.FACE in working:
         live = (_picture(page, panes), Oval(panes.guide, WHITE, page.px(GUIDE_WIDTH)))
     else:
-        still = (*still, *_without_camera(page, panes.picture))
+        still = (*still, *_without_camera(page, panes.picture, working))
     return Scene(page.look.size, PAPER, still, live)
 
 
@@ -98,32 +99,42 @@ def looking(page: Page, phase: Looking) -> Scene:
 
 
 def challenged(page: Page, phase: Challenged) -> Scene:
-    """A known face is asked to turn: a large arrow, within a ring that is the time left."""
+    """A known face is asked to do something: a large sign of it, within a ring that is the time left."""
     panes = _panes(page)
     box = Box(panes.card.x, panes.clock.y, panes.card.w, panes.card.bottom - panes.clock.y)
     side = round(min(box.w * 0.6, box.h * 0.46))
     ring = square((box.centre[0], box.y + page.px(52) + side // 2), side)
     words = Box(box.x, ring.bottom, box.w, box.bottom - ring.bottom).inset(page.px(20), page.px(28))
-    title = page.text(f"turn.{phase.turn.value}" if phase.turn else "turn.waiting", 42, WHITE, Weight.EXTRA_BOLD)
-    more = page.text("turn.why", 24, SKY_SOFT)
+    action = phase.actions[-1] if phase.actions else None
+    key = action.value if action else "waiting"
+    title = page.text(f"challenge.{key}", 42, WHITE, Weight.EXTRA_BOLD)
+    more = page.text(f"challenge_more.{key}", 24, SKY_SOFT)
+    step = page.texts("challenge.step", number=max(1, len(phase.actions)), count=page.policy.challenge_length)
     still: tuple[Item, ...] = (
         *bar(page),
         Panel(box, BLUE, page.px(28)),
-        Icon(_ARROWS.get(phase.turn, Glyph.FACE), square(ring.centre, round(side * 0.56)), WHITE, 2.6),
+        label(box.inset(page.px(20), page.px(14)), page.words(step, 20, SKY_SOFT), Align.MIDDLE, Align.START),
+        Icon(_SIGNS[action], square(ring.centre, round(side * 0.56)), WHITE, 2.6),
         Stack(words, (lines(title, 2), lines(more, 2, page.px(22))), Align.MIDDLE),
     )
     part = round(page.left_s(phase.until_ms) / page.policy.challenge_s, 2)
     live = (
         _picture(page, panes),
         Oval(panes.guide, SKY, page.px(GUIDE_WIDTH)),
-        *_pointer(page, panes, phase.turn),
+        *_pointer(page, panes, action),
         Ring(ring, (60, 104, 160), page.px(12)),
         Ring(ring, WHITE, page.px(12), min(1.0, part)),
     )
     return Scene(page.look.size, PAPER, still, live)
 
 
-_ARROWS: dict[Turn | None, Glyph] = {Turn.LEFT: Glyph.ARROW_LEFT, Turn.RIGHT: Glyph.ARROW_RIGHT}
+_SIGNS: dict[Action | None, Glyph] = {
+    None: Glyph.FACE,
+    Action.TURN_LEFT: Glyph.ARROW_LEFT,
+    Action.TURN_RIGHT: Glyph.ARROW_RIGHT,
+    Action.BLINK: Glyph.EYE,
+    Action.COME_CLOSER: Glyph.CLOSER,
+}
 
 
 def _panes(page: Page) -> _Panes:
@@ -159,21 +170,22 @@ def _picture(page: Page, panes: _Panes) -> Item:
     return Picture(panes.picture, page.px(28), PAPER, panes.guide)
 
 
-def _pointer(page: Page, panes: _Panes, turn: Turn | None) -> Iterable[Item]:
+def _pointer(page: Page, panes: _Panes, action: Action | None) -> Iterable[Item]:
     """The arrow beside the face, on the side to turn to."""
-    if turn is None:
+    if action not in TURNS:
         return
     side = page.px(92)
     left, right = (panes.picture.x + panes.guide.x) // 2, (panes.guide.right + panes.picture.right) // 2
-    centre = (left if turn is Turn.LEFT else right, panes.guide.centre[1])
+    centre = (left if action is Action.TURN_LEFT else right, panes.guide.centre[1])
     yield Disc(square(centre, side), WHITE)
-    yield Icon(_ARROWS[turn], square(centre, round(side * 0.58)), BLUE, 3)
+    yield Icon(_SIGNS[action], square(centre, round(side * 0.58)), BLUE, 3)
 
 
 def _invitation(page: Page, card: Box, working: frozenset[Modality]) -> Iterable[Item]:
     """What to do, one row for each modality that the terminal has."""
     has = page.policy.modalities
-    face, finger = _CAMERA_LOST, _FINGER_LOST
+    face = _lost(page, Modality.FACE, _CAMERA_LOST)
+    finger = _lost(page, Modality.FINGER, _FINGER_LOST)
     if Modality.FACE in working:
         face = _Ask(Glyph.FACE, "idle.face")
     if Modality.FINGER in working:
@@ -201,10 +213,19 @@ class _Ask:
     glyph: Glyph
     key: str
     works: bool = True
+    until_ms: int = 0
+    """When a lock ends."""
 
 
 _CAMERA_LOST = _Ask(Glyph.CAMERA_OFF, "idle.no_camera", works=False)
 _FINGER_LOST = _Ask(Glyph.FINGER_OFF, "idle.no_finger", works=False)
+
+
+def _lost(page: Page, modality: Modality, device: _Ask) -> _Ask:
+    """Why a modality cannot be used: it is locked, or its device is out of order."""
+    if modality not in page.state.locked:
+        return device
+    return replace(device, key=f"idle.{modality.value}_locked", until_ms=page.state.lockouts[modality].until_ms)
 
 
 def _needs_turn(page: Page, working: frozenset[Modality]) -> bool:
@@ -218,18 +239,20 @@ def _row(page: Page, box: Box, ask: _Ask) -> Iterable[Item]:
     disc = square((box.x + side // 2, box.centre[1]), side)
     yield Disc(disc, MINT_SOFT if ask.works else AMBER_SOFT)
     yield Icon(ask.glyph, square(disc.centre, round(side * 0.58)), GREEN if ask.works else INK)
-    words = page.text(ask.key, 27, INK, Weight.BOLD) if ask.works else page.text(ask.key, 23, INK)
+    said = page.texts(ask.key, seconds=ceil(page.left_s(ask.until_ms)))
+    words = page.words(said, 27, INK, Weight.BOLD) if ask.works else page.words(said, 23, INK)
     yield label(box.beside(side + page.px(20)), lines(words, 2))
 
 
-def _without_camera(page: Page, box: Box) -> Iterable[Item]:
-    """In the picture's place: use a finger."""
+def _without_camera(page: Page, box: Box, working: frozenset[Modality]) -> Iterable[Item]:
+    """In the picture's place: use a finger, or wait where there is no other way."""
+    glyph, key = (Glyph.FINGER, "idle.use_finger") if Modality.FINGER in working else (Glyph.CLOCK, "idle.wait")
     yield Panel(box, GREEN, page.px(28))
     side = page.px(210)
     centre = (box.centre[0], box.y + round(box.h * 0.38))
-    yield Icon(Glyph.FINGER, square(centre, side), MINT, 1.5)
+    yield Icon(glyph, square(centre, side), MINT, 1.5)
     words = Box(box.x, centre[1] + side // 2, box.w, box.bottom - centre[1] - side // 2).inset(page.px(32), page.px(20))
-    title = page.text("idle.use_finger", 40, WHITE, Weight.EXTRA_BOLD)
+    title = page.text(key, 40, WHITE, Weight.EXTRA_BOLD)
     yield label(words, lines(title, 2), Align.MIDDLE)
 
 

@@ -1,19 +1,21 @@
-"""The challenge: a head asked to turn, told from a picture that is turned, and from several shown in turn.
+"""The challenge: a head asked to do something, told from a picture that is moved, and from several shown in turn.
 
-MediaPipe's landmark network gives 478 points with depth. What it takes for the turn of a head does not change when a
-*picture* of a face is turned (at 45 degrees it still says less than 6), so a photograph usually just does not turn. The
-planar test says the rest: between two views of a plane there is a homography, between two views of a head there is not.
-What is left over when one is fitted is the `depth` of the turn. Two photographs of one head have depth as well, so the
-turn must also be seen happening: one face in every frame, no faster than a neck, and at angles on the way.
+What the landmark network takes for the turn of a head does not change when a *picture* of a face is turned (at 45
+degrees it still says less than 6), so a photograph usually just does not turn. The planar test says the rest: what is
+left over when a homography is fitted is the `depth` of the turn. Two photographs of one head have depth as well, so the
+turn must also be seen happening: one face in every frame, no faster than a neck, and at angles on the way. Lids must be
+seen half shut and stay shut longer than a blink unasked; who comes closer must grow in small steps and change in
+perspective.
 
-    waiting for the person's frontal face ─▶ before ─▶ on the way ─▶ turned the asked way ─▶ back again ─▶ PASSED
+    waiting for the person's frontal face ─▶ before ─▶ on the way ─▶ done ─▶ frontal and the person again ─▶ PASSED
                  ▲                              │
-                 ├─ no single face, another face for one frame, too long without a frame, no angles on the way
-                 │                              ├─ turned the other way, faster than a neck, or too late ─▶ NOT_TURNED
-                 └──────────────────────────────┼─ turned, but a homography fits, or foreshortened only ──▶ FLAT
-                                                └─ another face, two frames in a row ─────────────────────▶ OTHER_FACE
+                 ├─ no single face, another face for one frame, too long without a frame, nothing seen on the way
+                 │                              ├─ too late, or faster than a neck ────────────────────▶ NOT_DONE
+                 │                              ├─ another action than the one asked for ──────────────▶ OTHER_ACTION
+                 └──────────────────────────────┼─ turned, but a homography fits, or foreshortened only ▶ FLAT
+                                                └─ another face, two frames in a row ──────────────────▶ OTHER_FACE
 
-What could be measured, and what this does not stop, is in docs/adr/0004-models-and-repair.md.
+What could be measured, and what this does not stop, is in docs/adr/0004 and 0012.
 """
 
 from __future__ import annotations
@@ -21,33 +23,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from kiosk.core.biometrics import Candidate, Policy, Turn, TurnOutcome
-from kiosk.recognition.detection import Face, Float32Array, UInt8Array
-from kiosk.recognition.manifest import ModelError
-
-Array = NDArray[Any]
-Float64Array = NDArray[np.float64]
-
-INPUT_PX = 256
-SURROUNDING = 1.5
-"""MediaPipe's face landmark graph: the network reads one and a half times the detector's box."""
-POINTS = 468
-"""Landmarks of the face itself; the last ten are irises."""
-CHEEK_RIGHT, CHEEK_LEFT = 234, 454
-EYE_RIGHT, EYE_LEFT = 33, 263
-"""Outer corners, right and left as the person has them."""
+from kiosk.core.biometrics import TURNS, Action, Candidate, ChallengeOutcome, Policy
+from kiosk.recognition.detection import Float32Array
+from kiosk.recognition.landmarks import depth, foreshortening, openness, perspective, yaw_deg
 
 
 @dataclass(frozen=True, slots=True)
-class TurnLimits:
-    """What counts as a turn."""
+class ChallengeLimits:
+    """What counts as an action."""
 
     frontal_deg: float = 12.0
     """Before and after, the head is within this of straight, or of where it was."""
@@ -82,6 +67,19 @@ class TurnLimits:
     """What two readings of the angle may be wrong by together, above what the speed allows."""
     gap_ms: int = 500
     """Longer than this between two frames, and nobody knows what was shown meanwhile."""
+    shut: float = 0.55
+    """Of the openness that the same eyes had. NUAA: eyes quite shut 0.34, half shut 0.52 to 0.69; prints, 169 frames:
+    never below 0.67."""
+    reopened: float = 0.8
+    """Between the two the eyes are half shut, which lids are on their way and pictures put on one another are not."""
+    shut_ms: tuple[int, int] = (400, 3000)
+    """Asked for; a blink unasked takes 100 to 400 ms (Schiffman, Sensation and Perception, 2001)."""
+    closer: float = 1.6
+    """By how much the face grows: from 0.6 to 0.37 m. Less, and the network does not see the perspective change."""
+    closer_step: float = 1.15
+    """From one frame to the next."""
+    perspective: float = 0.04
+    """NUAA, faces 1.6 to 2 times as large: two people, median 0.050; prints, 95 of 100: less than 0.037."""
 
 
 class Likeness(StrEnum):
@@ -102,7 +100,7 @@ def likeness(candidates: Sequence[Candidate], pid: str, policy: Policy) -> Liken
         candidates: at least the two best where there are two, the best first.
         pid: whose it should be.
     """
-    if not candidates or candidates[0].comparison_score < TurnLimits().same_turned:
+    if not candidates or candidates[0].comparison_score < ChallengeLimits().same_turned:
         return Likeness.OTHER
     best, *others = candidates
     if best.comparison_score < policy.face_threshold:
@@ -120,86 +118,10 @@ class HeadView:
     """(478, 3) float32: x, y, z in pixels of the network's input, eyes level."""
     template: Float32Array
     """(128,) float32 of unit length."""
+    size_px: float
+    """Between the outer eye corners, in pixels of the picture."""
     likeness: Likeness
     """Read where the head is frontal; a turned face is compared with the frontal one before it instead."""
-
-
-class LandmarkFinder:
-    """Finds 478 points on a face, with depth."""
-
-    def __init__(self, file: Path) -> None:
-        """
-        Args:
-            file: MediaPipe's face_landmarks_detector.tflite.
-
-        Raises:
-            ModelError: OpenCV cannot read it.
-        """
-        try:
-            # OpenCV 5's default engine leaves out the landmarks; so does the classic one where it is given a buffer.
-            self._network = cv2.dnn.readNetFromTFLite(str(file), cv2.dnn.ENGINE_CLASSIC)
-        except cv2.error as error:
-            raise ModelError(f"{file}: OpenCV cannot read it: {error}") from error
-        self._outputs = self._network.getUnconnectedOutLayersNames()
-
-    def landmarks(self, picture: UInt8Array, face: Face) -> Float32Array:
-        """Return a face's points.
-
-        Args:
-            picture: (height, width, 3) uint8, BGR.
-            face: in pixels of the picture.
-
-        Returns:
-            (478, 3) float32: x, y, z in pixels of a 256x256 crop with the eyes level; z grows away from the camera.
-
-        Raises:
-            ModelError: the network gave something else.
-        """
-        crop = cv2.warpAffine(picture, _crop(face), (INPUT_PX, INPUT_PX), borderMode=cv2.BORDER_REPLICATE)
-        self._network.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, (INPUT_PX, INPUT_PX), swapRB=True))
-        outputs: Sequence[Array] = self._network.forward(self._outputs)
-        for output in outputs:
-            if output.size == 478 * 3:
-                return np.asarray(output.reshape(478, 3), np.float32)
-        raise ModelError("the landmark network gave no 478 points")
-
-
-def _crop(face: Face) -> Float64Array:
-    """The (2, 3) matrix from the picture to the network's input."""
-    across = face.landmarks[1] - face.landmarks[0]
-    angle = np.arctan2(across[1], across[0])
-    scale = INPUT_PX / (SURROUNDING * max(face.width, face.height))
-    turned = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    centre = np.array([face.left + face.width / 2, face.top + face.height / 2])
-    return np.hstack([turned, (INPUT_PX / 2 - turned @ centre)[:, None]])
-
-
-def yaw_deg(landmarks: Float32Array) -> float:
-    """Return how far a head is turned, in degrees; positive: to its own left."""
-    across = landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT]
-    return float(np.degrees(np.arctan2(across[2], across[0])))
-
-
-def depth(before: Float32Array, after: Float32Array) -> float:
-    """Return what no homography explains between two views, in distances between the outer eye corners; 0: a plane.
-
-    Args:
-        before: (468 or more, 2 or more) float32; the eye distance is taken here.
-        after: the same points in the other view.
-    """
-    start, end = (points[:POINTS, :2].astype(np.float64) for points in (before, after))
-    homography, _ = cv2.findHomography(start, end, 0)
-    fitted = cv2.perspectiveTransform(start[None], homography)[0]
-    eyes = np.linalg.norm(start[EYE_LEFT] - start[EYE_RIGHT])
-    return float(np.sqrt(((fitted - end) ** 2).sum(axis=1).mean()) / eyes)
-
-
-def foreshortening(before: Float32Array, after: Float32Array) -> float:
-    """Return the narrowest by the widest scale of the best affine fit: 1 as it was, 0 seen edge on."""
-    start, end = (points[:POINTS, :2].astype(np.float64) for points in (before, after))
-    fit, *_ = np.linalg.lstsq(np.column_stack([start, np.ones(len(start))]), end, rcond=None)
-    widest, narrowest = np.linalg.svd(fit[:2], compute_uv=False)
-    return float(narrowest / widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +132,7 @@ class Way:
     angles: int = 0
     """How many angles on the way were seen, each further than the one before."""
 
-    def to(self, towards_deg: float, limits: TurnLimits) -> Way:
+    def to(self, towards_deg: float, limits: ChallengeLimits) -> Way:
         """Return the way after a head was seen at an angle; it begins anew where the head is straight again."""
         nearest, farthest = limits.way_deg
         if towards_deg < nearest:
@@ -219,26 +141,54 @@ class Way:
         return Way(towards_deg, self.angles + 1) if is_further and towards_deg <= farthest else self
 
 
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What the lids have done."""
+
+    open: float = 0.0
+    """How far these eyes are open when they are; see `openness`."""
+    now: float = 1.0
+    """How far they are open now, of that."""
+    were_half_shut: bool = False
+    shut_since_ms: int | None = None
+    """None: they are not shut."""
+
+    def to(self, open_now: float, captured_ms: int, limits: ChallengeLimits) -> Eyes:
+        """Return the eyes after they were seen so far open."""
+        widest = max(self.open, open_now)
+        now = open_now / widest if widest > 0 else 1.0
+        if now < limits.shut:
+            since_ms = captured_ms if self.shut_since_ms is None else self.shut_since_ms
+            return Eyes(widest, now, self.were_half_shut, since_ms)
+        return Eyes(widest, now, self.were_half_shut or now < limits.reopened)
+
+    def were_shut_ms(self, now_ms: int) -> int:
+        """Return how long they have been shut; 0: they are not."""
+        return 0 if self.shut_since_ms is None else now_ms - self.shut_since_ms
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Challenge:
-    """Watches one turn; `seen` returns the next state of it."""
+    """Watches for one action; `seen` returns the next state of it."""
 
-    turn: Turn
+    action: Action
     until_ms: int
     """CLOCK_BOOTTIME in milliseconds."""
-    limits: TurnLimits = TurnLimits()
+    limits: ChallengeLimits = ChallengeLimits()
     before: HeadView | None = None
     """The first frontal view."""
     last: HeadView | None = None
     """The newest view of the same face; None: the challenge is to begin."""
     last_ms: int = 0
     way: Way = Way()
-    turned: bool = False
-    leaning: TurnOutcome | None = None
+    eyes: Eyes = Eyes()
+    done: bool = False
+    """The action was; the frontal face is yet to be seen again."""
+    leaning: ChallengeOutcome | None = None
     """What the last frames say."""
     times: int = 0
     """How many in a row said it."""
-    outcome: TurnOutcome | None = None
+    outcome: ChallengeOutcome | None = None
     """None: it goes on."""
 
     def seen(self, view: HeadView | None, captured_ms: int) -> Challenge:
@@ -249,7 +199,7 @@ class Challenge:
             captured_ms: when, CLOCK_BOOTTIME in milliseconds.
         """
         if captured_ms >= self.until_ms:
-            return replace(self, outcome=TurnOutcome.NOT_TURNED)
+            return replace(self, outcome=ChallengeOutcome.NOT_DONE)
         if view is None:
             return self._anew()
         if self.before is None or self.last is None:
@@ -258,24 +208,25 @@ class Challenge:
             return self._anew().seen(view, captured_ms)
         alike = float(view.template @ self.last.template)
         if alike < self.limits.same_turned:
-            return self._leaned(TurnOutcome.OTHER_FACE)
-        if alike < self.limits.same_next:
+            return self._leaned(ChallengeOutcome.OTHER_FACE)
+        if alike < self.limits.same_next or view.size_px > self.limits.closer_step * self.last.size_px:
             return self._anew().seen(view, captured_ms)
         return self._followed(view, self.before, self.last, captured_ms)
 
     def _anew(self) -> Challenge:
-        return Challenge(self.turn, self.until_ms, self.limits)
+        return Challenge(self.action, self.until_ms, self.limits)
 
     def _started(self, view: HeadView, captured_ms: int) -> Challenge:
         if abs(yaw_deg(view.landmarks)) > self.limits.frontal_deg:
             return self
         match view.likeness:
             case Likeness.PERSON:
-                return replace(self._anew(), before=view, last=view, last_ms=captured_ms)
+                eyes = Eyes(openness(view.landmarks))
+                return replace(self._anew(), before=view, last=view, last_ms=captured_ms, eyes=eyes)
             case Likeness.UNSURE:
                 return self._anew()
             case Likeness.OTHER:
-                return self._leaned(TurnOutcome.OTHER_FACE)
+                return self._leaned(ChallengeOutcome.OTHER_FACE)
             case _:
                 assert_never(view.likeness)
 
@@ -283,43 +234,85 @@ class Challenge:
         """A view of the face that was there in the last frame."""
         step_deg = abs(yaw_deg(view.landmarks) - yaw_deg(last.landmarks))
         if step_deg > self.limits.noise_deg + self.limits.speed_deg_s * (captured_ms - self.last_ms) / 1000:
-            return replace(self, outcome=TurnOutcome.NOT_TURNED)
-        yaw = yaw_deg(view.landmarks) - yaw_deg(before.landmarks)
-        way = self.way.to(yaw if self.turn is Turn.LEFT else -yaw, self.limits)
-        said = self._said(view, before)
-        if self.leaning is TurnOutcome.OTHER_FACE is not said:
+            return replace(self, outcome=ChallengeOutcome.NOT_DONE)
+        return self._noted(view, before, captured_ms)._judged(view, before, captured_ms)  # noqa: SLF001 - itself, later
+
+    def _judged(self, view: HeadView, before: HeadView, captured_ms: int) -> Challenge:
+        said = self._said(view, before, captured_ms)
+        if self.leaning is ChallengeOutcome.OTHER_FACE is not said:
             return self._anew().seen(view, captured_ms)
-        if said is TurnOutcome.PASSED and way.angles < self.limits.way_angles and not self.turned:
+        if said is ChallengeOutcome.PASSED and not self._was_on_the_way:
             return self._anew()
-        return replace(self._leaned(said), last=view, last_ms=captured_ms, way=way)
+        return replace(self._leaned(said), last=view, last_ms=captured_ms)
 
-    def _said(self, view: HeadView, before: HeadView) -> TurnOutcome | None:
-        """What one frame speaks for; None: nothing yet."""
+    def _noted(self, view: HeadView, before: HeadView, captured_ms: int) -> Challenge:
+        """With what this view says of the way, and of the lids where the head is straight and not foreshortened."""
         yaw = yaw_deg(view.landmarks) - yaw_deg(before.landmarks)
-        towards = yaw if self.turn is Turn.LEFT else -yaw
-        if abs(yaw) <= self.limits.frontal_deg:
+        way = self.way.to(-yaw if self.action is Action.TURN_RIGHT else yaw, self.limits)
+        is_aside = abs(yaw) > self.limits.frontal_deg
+        if is_aside or foreshortening(before.landmarks, view.landmarks) < self.limits.foreshortening:
+            return replace(self, way=way, eyes=Eyes(self.eyes.open))
+        return replace(self, way=way, eyes=self.eyes.to(openness(view.landmarks), captured_ms, self.limits))
+
+    @property
+    def _was_on_the_way(self) -> bool:
+        """Whether the action was seen happening, and not only its beginning and end."""
+        match self.action:
+            case Action.TURN_LEFT | Action.TURN_RIGHT:
+                return self.done or self.way.angles >= self.limits.way_angles
+            case Action.BLINK:
+                return not self.done or self.eyes.were_half_shut
+            case Action.COME_CLOSER:
+                return True  # no step was large, or the challenge would have begun anew
+            case _:
+                assert_never(self.action)
+
+    def _said(self, view: HeadView, before: HeadView, captured_ms: int) -> ChallengeOutcome | None:
+        """What one frame speaks for; None: nothing yet."""
+        deed = self._deed(view, before, captured_ms)
+        if deed is self.action and not self.done:
+            return self._said_of_deed(view, before)
+        if deed is not None and deed is not self.action:
+            return ChallengeOutcome.OTHER_ACTION
+        if abs(yaw_deg(view.landmarks) - yaw_deg(before.landmarks)) <= self.limits.frontal_deg:
             return self._said_frontal(view, before)
-        if abs(yaw) < self.limits.turn_deg or self.turned:
+        return None
+
+    def _deed(self, view: HeadView, before: HeadView, captured_ms: int) -> Action | None:
+        """What a head has done, if what is seen is one."""
+        yaw = yaw_deg(view.landmarks) - yaw_deg(before.landmarks)
+        if abs(yaw) >= self.limits.turn_deg:
+            return Action.TURN_LEFT if yaw > 0 else Action.TURN_RIGHT
+        if abs(yaw) > self.limits.frontal_deg:
             return None
-        if towards < 0:
-            return TurnOutcome.NOT_TURNED
+        shortest_ms, longest_ms = self.limits.shut_ms
+        if shortest_ms <= self.eyes.were_shut_ms(captured_ms) <= longest_ms:
+            return Action.BLINK
+        return Action.COME_CLOSER if view.size_px >= self.limits.closer * before.size_px else None
+
+    def _said_of_deed(self, view: HeadView, before: HeadView) -> ChallengeOutcome | None:
+        """Whether what was asked for was done by a head, and by the same one."""
         if float(view.template @ before.template) < self.limits.same_turned:
-            return TurnOutcome.OTHER_FACE
-        if depth(before.landmarks, view.landmarks) < self.limits.depth:
-            return TurnOutcome.FLAT
-        return TurnOutcome.PASSED
+            return ChallengeOutcome.OTHER_FACE
+        if self.action in TURNS and depth(before.landmarks, view.landmarks) < self.limits.depth:
+            return ChallengeOutcome.FLAT
+        if self.action is Action.COME_CLOSER:
+            is_nearer = perspective(before.landmarks, view.landmarks) >= self.limits.perspective
+            return ChallengeOutcome.PASSED if is_nearer else None
+        return ChallengeOutcome.PASSED
 
-    def _said_frontal(self, view: HeadView, before: HeadView) -> TurnOutcome | None:
+    def _said_frontal(self, view: HeadView, before: HeadView) -> ChallengeOutcome | None:
         if foreshortening(before.landmarks, view.landmarks) < self.limits.foreshortening:
-            return TurnOutcome.FLAT if depth(before.landmarks, view.landmarks) < self.limits.depth else None
+            return ChallengeOutcome.FLAT if depth(before.landmarks, view.landmarks) < self.limits.depth else None
         if view.likeness is Likeness.OTHER or float(view.template @ before.template) < self.limits.same_frontal:
-            return TurnOutcome.OTHER_FACE
-        return TurnOutcome.PASSED if self.turned and view.likeness is Likeness.PERSON else None
+            return ChallengeOutcome.OTHER_FACE
+        is_over = self.done and view.likeness is Likeness.PERSON and self.eyes.now >= self.limits.reopened
+        return ChallengeOutcome.PASSED if is_over else None
 
-    def _leaned(self, said: TurnOutcome | None) -> Challenge:
+    def _leaned(self, said: ChallengeOutcome | None) -> Challenge:
         times = self.times + 1 if said is self.leaning else 1
         if said is None or times < self.limits.frames:
             return replace(self, leaning=said, times=times)
-        if said is TurnOutcome.PASSED and not self.turned:
-            return replace(self, turned=True, leaning=None, times=0)
+        if said is ChallengeOutcome.PASSED and not self.done:
+            return replace(self, done=True, leaning=None, times=0)
         return replace(self, outcome=said)

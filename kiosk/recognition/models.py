@@ -15,7 +15,7 @@ import onnxruntime
 
 from kiosk.recognition.detection import FaceDetector
 from kiosk.recognition.encoding import FaceEncoder
-from kiosk.recognition.challenge import LandmarkFinder
+from kiosk.recognition.landmarks import LandmarkFinder
 from kiosk.recognition.liveness import LivenessView, PassiveLiveness
 from kiosk.recognition.manifest import MODELS_FOLDER, Manifest, ModelFile, Role, verified
 

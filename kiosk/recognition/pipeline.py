@@ -16,28 +16,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Thresholds, Turn
+from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Policy, Thresholds
 from kiosk.core.decision import UNKNOWN_FRAMES, passed
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
-    AskTurn,
+    AskChallenge,
+    ChallengeAnswered,
+    ChallengeAsked,
     FaceSeen,
     FaultCleared,
     FaultRaised,
     Message,
     ModalityReady,
-    StopTurn,
-    TurnAnswered,
-    TurnAsked,
+    StopChallenge,
 )
 from kiosk.core.ports import Frame
-from kiosk.recognition.challenge import Challenge, HeadView, likeness
+from kiosk.recognition.challenge import HeadView, likeness
 from kiosk.recognition.detection import Face, Float32Array, UInt8Array
 from kiosk.recognition.encoding import aligned
 from kiosk.recognition.fusion import Run
 from kiosk.recognition.gallery import Gallery
+from kiosk.recognition.landmarks import size_px
 from kiosk.recognition.models import Models, open_models
 from kiosk.recognition.quality import LIMITS, QualityLimits, place_hint, present, sample_hint
+from kiosk.recognition.trial import Trial, sequences
 from kiosk.worker import Latest, Worker
 
 log = logging.getLogger(__name__)
@@ -129,11 +131,12 @@ class Pipeline:
         template = sight.template if sight.template is not None else self.models.encoder.template(sight.aligned)
         landmarks = self.models.landmarks.landmarks(frame.picture, sight.face)
         in_force = replace(policy, face_threshold=self.gallery.threshold)
-        return HeadView(landmarks, template, likeness(self.gallery.candidates(template, 2), pid, in_force))
+        like = likeness(self.gallery.candidates(template, 2), pid, in_force)
+        return HeadView(landmarks, template, size_px(landmarks, sight.face), like)
 
 
 class RecognitionWorker(Worker):
-    """The recognition thread: newest frame in, `FaceSeen` out; asks for a turn of the head when told to."""
+    """The recognition thread: newest frame in, `FaceSeen` out; challenges the person when told to."""
 
     def __init__(
         self,
@@ -154,12 +157,11 @@ class RecognitionWorker(Worker):
         self._folder = folder
         self._policy = policy
         self._references: Latest[tuple[FaceReference, ...]] = Latest()
-        self._orders: queue.SimpleQueue[AskTurn | StopTurn] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[AskChallenge | StopChallenge] = queue.SimpleQueue()
         self._gallery: Gallery | None = None
         self._pipeline: Pipeline
         self._face_run = Run()
-        self._asked: tuple[AskTurn, Turn] | None = None
-        self._challenge: Challenge | None = None
+        self._asked: tuple[AskChallenge, Trial] | None = None
         self._ready = False
         self._passive_missing = False
         self._frameless_s = frameless_s
@@ -170,13 +172,13 @@ class RecognitionWorker(Worker):
         """Search these from the next frame on; from any thread."""
         self._references.put(tuple(references))
 
-    def ask_turn(self, visit: int, pid: str) -> None:
-        """Draw a turn and watch for it; from any thread. Answered by `TurnAsked`, then `TurnAnswered`."""
-        self._orders.put(AskTurn(visit, pid))
+    def ask_challenge(self, visit: int, pid: str) -> None:
+        """Draw actions and watch for them; from any thread. Answered by `ChallengeAsked`, then `ChallengeAnswered`."""
+        self._orders.put(AskChallenge(visit, pid))
 
-    def stop_turn(self) -> None:
-        """Stop watching for a turn; from any thread."""
-        self._orders.put(StopTurn())
+    def stop_challenge(self) -> None:
+        """Stop watching for them; from any thread."""
+        self._orders.put(StopChallenge())
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -252,17 +254,17 @@ class RecognitionWorker(Worker):
     def _take_orders(self) -> None:
         while not self._orders.empty():
             order = self._orders.get()
-            self._asked, self._challenge = None, None
-            if isinstance(order, AskTurn):
-                turn = secrets.choice(list(Turn))
-                self._asked = (order, turn)
-                self.post(TurnAsked(order.visit, turn))
+            self._asked = None
+            if isinstance(order, AskChallenge):
+                drawn = secrets.choice(sequences(self._policy.challenge_actions, self._policy.challenge_length))
+                self._asked = (order, Trial(drawn, round(1000 * self._policy.challenge_s)))
+                self.post(ChallengeAsked(order.visit, drawn[0]))
 
-    def _watch(self, order: AskTurn, turn: Turn, frame: Frame, sight: Sight) -> None:
-        if self._challenge is None:
-            self._challenge = Challenge(turn, frame.captured_ms + round(1000 * self._policy.challenge_s))
-        view = self._pipeline.head_view(frame, sight, order.pid, self._policy)
-        self._challenge = self._challenge.seen(view, frame.captured_ms)
-        if self._challenge.outcome is not None:
-            self.post(TurnAnswered(order.visit, self._challenge.outcome))
-            self._asked, self._challenge = None, None
+    def _watch(self, order: AskChallenge, trial: Trial, frame: Frame, sight: Sight) -> None:
+        after = trial.seen(self._pipeline.head_view(frame, sight, order.pid, self._policy), frame.captured_ms)
+        self._asked = (order, after)
+        if after.outcome is not None:
+            self.post(ChallengeAnswered(order.visit, after.outcome))
+            self._asked = None
+        elif len(after.actions) < len(trial.actions):
+            self.post(ChallengeAsked(order.visit, after.actions[0]))

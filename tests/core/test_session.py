@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from kiosk.core.biometrics import Candidate, Hint, Liveness, Modality, References, Thresholds, Turn, TurnOutcome
+from kiosk.core.biometrics import Action, Candidate, ChallengeOutcome, Hint, Liveness, Modality, References, Thresholds
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
     ActChosen,
-    AskTurn,
+    AskChallenge,
+    ChallengeAnswered,
+    ChallengeAsked,
     EventRecorded,
     FaceSeen,
     FaultCleared,
@@ -22,10 +24,8 @@ from kiosk.core.messages import (
     ModalityReady,
     PeopleLoaded,
     Record,
-    StopTurn,
+    StopChallenge,
     Tick,
-    TurnAnswered,
-    TurnAsked,
 )
 from kiosk.core.session import step
 from kiosk.core.state import (
@@ -343,41 +343,66 @@ def test_another_visits_event_does_not_greet() -> None:
 CHALLENGE = replace(POLICY, liveness=Liveness.CHALLENGE)
 
 
-def challenged(outcome: TurnOutcome | None) -> State:
+def challenged(outcome: ChallengeOutcome | None) -> State:
     state, commands = told(open_office(MORNING), MORNING, *looked_at(pad=None), policy=CHALLENGE)
     [ask] = commands
-    assert ask == AskTurn(1, SITI.pid)
-    state, _ = told(state, MORNING, TurnAsked(1, Turn.LEFT), policy=CHALLENGE)
+    assert ask == AskChallenge(1, SITI.pid)
+    state, _ = told(state, MORNING, ChallengeAsked(1, Action.TURN_LEFT), policy=CHALLENGE)
     assert isinstance(state.phase, Challenged)
     if outcome is not None:
-        state, _ = told(state, MORNING, TurnAnswered(1, outcome), policy=CHALLENGE)
+        state, _ = told(state, MORNING, ChallengeAnswered(1, outcome), policy=CHALLENGE)
     return state
 
 
 def test_a_turn_of_the_head_lets_in() -> None:
-    assert isinstance(challenged(TurnOutcome.PASSED).phase, Recording)
+    assert isinstance(challenged(ChallengeOutcome.PASSED).phase, Recording)
 
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        (TurnOutcome.FLAT, Reason.ATTACK),
-        (TurnOutcome.OTHER_FACE, Reason.ATTACK),
-        (TurnOutcome.NOT_TURNED, Reason.NOT_LIVE),
+        (ChallengeOutcome.FLAT, Reason.ATTACK),
+        (ChallengeOutcome.OTHER_FACE, Reason.ATTACK),
+        (ChallengeOutcome.NOT_DONE, Reason.NOT_LIVE),
+        (ChallengeOutcome.OTHER_ACTION, Reason.OTHER_ACTION),
     ],
 )
-def test_any_other_answer_refuses(outcome: TurnOutcome, reason: Reason) -> None:
+def test_any_other_answer_refuses(outcome: ChallengeOutcome, reason: Reason) -> None:
     phase = challenged(outcome).phase
 
     assert isinstance(phase, Refusing)
     assert phase.reason is reason
 
 
+def test_a_challenge_of_two_actions_is_asked_one_after_another_and_recorded_with_both() -> None:
+    state = challenged(None)
+    state, _ = told(state, at("07:20:05"), ChallengeAsked(1, Action.TURN_RIGHT), policy=CHALLENGE)
+    assert isinstance(state.phase, Challenged)
+    assert (state.phase.actions[-1], state.phase.until_ms) == (Action.TURN_RIGHT, at("07:20:13").mono_ms)
+
+    _, commands = told(state, at("07:20:09"), ChallengeAnswered(1, ChallengeOutcome.PASSED), policy=CHALLENGE)
+
+    [entry] = [command.entry for command in commands if isinstance(command, Record)]
+    assert entry.pad is not None
+    assert entry.pad.challenge == "turn_left+turn_right"
+
+
+def test_both_checks_challenge_whom_the_model_lets_pass_and_nobody_else() -> None:
+    both = replace(POLICY, liveness=Liveness.PASSIVE_AND_CHALLENGE)
+
+    passed, _ = told(open_office(MORNING), MORNING, *looked_at(pad=0.9), policy=both)
+    vetoed, _ = told(open_office(MORNING), MORNING, *looked_at(pad=0.1), policy=both)
+
+    assert isinstance(passed.phase, Challenged)
+    assert isinstance(vetoed.phase, Refusing)
+    assert vetoed.phase.reason is Reason.ATTACK
+
+
 def test_a_challenge_that_is_not_answered_ends() -> None:
     state, commands = told(challenged(None), at("07:20:09"), Tick(), policy=CHALLENGE)
 
     assert isinstance(state.phase, Refusing)
-    assert StopTurn() in commands
+    assert StopChallenge() in commands
 
 
 def test_without_the_passive_model_the_challenge_takes_its_place() -> None:
@@ -386,7 +411,7 @@ def test_without_the_passive_model_the_challenge_takes_its_place() -> None:
     state, commands = told(state, MORNING, *looked_at(pad=None))
 
     assert isinstance(state.phase, Challenged)
-    assert commands == [AskTurn(1, SITI.pid)]
+    assert commands == [AskChallenge(1, SITI.pid)]
 
 
 # ---- who stays in view

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk.core.biometrics import (
+    Action,
     Candidate,
+    ChallengeOutcome,
     FaceProbe,
     FingerProbe,
     Hint,
@@ -17,13 +19,14 @@ from kiosk.core.biometrics import (
     Modality,
     Policy,
     References,
-    Turn,
-    TurnOutcome,
 )
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
+from kiosk.core.lockout import LOCKED
 from kiosk.core.messages import (
     ActChosen,
+    ChallengeAnswered,
+    ChallengeAsked,
     EventRecorded,
     FaceSeen,
     FaultCleared,
@@ -35,8 +38,6 @@ from kiosk.core.messages import (
     PeopleLoaded,
     Record,
     Tick,
-    TurnAnswered,
-    TurnAsked,
     UplinkChanged,
 )
 from kiosk.core.schedule import Tap
@@ -85,8 +86,8 @@ messages = st.one_of(
     finger_seen,
     st.builds(Answer, st.integers(0, 3)),
     st.builds(Answer, st.integers(0, 3)),
-    st.builds(TurnAsked, visits, st.sampled_from(Turn)),
-    st.builds(TurnAnswered, visits, st.sampled_from(TurnOutcome)),
+    st.builds(ChallengeAsked, visits, st.sampled_from(Action)),
+    st.builds(ChallengeAnswered, visits, st.sampled_from(ChallengeOutcome)),
     st.builds(ActChosen, st.sampled_from(Act)),
     st.builds(FaultRaised, st.sampled_from(FaultCode), st.just("")),
     st.builds(FaultCleared, st.sampled_from(FaultCode)),
@@ -192,7 +193,7 @@ def test_a_visit_that_was_vetoed_is_never_recorded(policy: Policy, told: Told) -
         records = kiosk.tell(message, after_ms)
 
         assert not {record.visit for record in attendance(records)} & vetoed
-        if any(record.entry.reason in {Reason.ATTACK, Reason.NOT_LIVE} for record in records):
+        if any(record.entry.reason in {Reason.ATTACK, Reason.NOT_LIVE, Reason.OTHER_ACTION} for record in records):
             vetoed.add(kiosk.state.visits)
 
 
@@ -209,6 +210,22 @@ def test_a_face_is_recorded_only_on_frames_that_passed_the_liveness_check(told: 
                 assert len(bona_fide) >= 2
                 assert record.entry.pid == message.probe.fused[0].pid
                 assert record.entry.score == message.probe.fused[0].comparison_score >= THRESHOLD
+
+
+@settings(max_examples=400)
+@given(policies, steps)
+def test_a_locked_modality_records_nobody_and_every_lock_is_an_audit_event(policy: Policy, told: Told) -> None:
+    kiosk = Kiosk(replace(policy, lock_after=1))
+    for message, after_ms in told:
+        locked = kiosk.state.locked
+        records = kiosk.tell(message, after_ms)
+
+        if isinstance(message, FaceSeen | FingerSeen):
+            assert not {record.entry.mode for record in attendance(records)} & {Mode(each.value) for each in locked}
+        fresh = kiosk.state.locked - locked
+        assert [record.entry.mode for record in records if record.entry.reason == LOCKED] == [
+            Mode(each.value) for each in fresh
+        ]
 
 
 @settings(max_examples=200)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
-from kiosk.core.biometrics import FaceProbe, Hint, Liveness, Modality, Person, Policy, Turn
+from kiosk.core.biometrics import Action, FaceProbe, Hint, Liveness, Modality, Person, Policy
 from kiosk.core.decision import Accepted, Reason
 from kiosk.core.faults import FaultCode
+from kiosk.core.lockout import Lockout
 from kiosk.core.schedule import DayRule, Schedule
 from kiosk.core.state import (
     Challenged,
@@ -79,8 +80,13 @@ def _refusing(reason: Reason, hint: Hint | None = None) -> Shown:
     return Shown(_online(Refusing(reason, NOW_MS + 3000, hint)))
 
 
-def _challenged(turn: Turn | None) -> Shown:
-    return Shown(_online(Challenged(1, ACCEPTED, NOW_MS + 5600, turn)))
+def _challenged(*actions: Action) -> Shown:
+    return Shown(_online(Challenged(1, ACCEPTED, NOW_MS + 5600, actions)))
+
+
+def _locked(modality: Modality) -> Shown:
+    lockout = Lockout(locks=1, until_ms=NOW_MS + 24_300, is_locked=True)
+    return Shown(replace(_online(Idle()), lockouts={modality: lockout}))
 
 
 STATES: dict[str, Shown] = {
@@ -96,9 +102,14 @@ STATES: dict[str, Shown] = {
     "idle_demonstration": Shown(_online(Idle()), policy=UNCHECKED),
     "looking": Shown(_online(Looking(1, NOW_MS + 5000, (PROBE, PROBE)))),
     **{f"looking_{hint}": Shown(_online(Looking(1, NOW_MS + 4000, (), hint))) for hint in Hint},
-    "challenged": _challenged(None),
-    "challenged_left": _challenged(Turn.LEFT),
-    "challenged_right": _challenged(Turn.RIGHT),
+    "idle_face_locked": _locked(Modality.FACE),
+    "idle_finger_locked": _locked(Modality.FINGER),
+    "idle_face_only_locked": replace(_locked(Modality.FACE), policy=FACE_ONLY),
+    "challenged": _challenged(),
+    "challenged_left": _challenged(Action.TURN_LEFT),
+    "challenged_right": _challenged(Action.TURN_LEFT, Action.TURN_RIGHT),
+    "challenged_blink": _challenged(Action.TURN_RIGHT, Action.BLINK),
+    "challenged_closer": _challenged(Action.COME_CLOSER),
     "choosing": Shown(_online(Choosing(1, ACCEPTED, SITI, NOW_MS + 7000)), HOME),
     "choosing_demonstration": Shown(_online(Choosing(1, ACCEPTED, RADEN, NOW_MS + 7000)), HOME, UNCHECKED),
     "recording": Shown(_online(Recording(1, SITI, Mode.FACE, NOW_MS + 5000))),

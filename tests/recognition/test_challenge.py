@@ -15,28 +15,26 @@ import cv2
 import numpy as np
 import pytest
 
-from kiosk.core.biometrics import Candidate, Turn, TurnOutcome
+from kiosk.core.biometrics import TURNS, Action, Candidate, ChallengeOutcome
 from kiosk.recognition.challenge import (
     Challenge,
+    ChallengeLimits,
     HeadView,
     Likeness,
-    TurnLimits,
-    depth,
-    foreshortening,
     likeness,
-    yaw_deg,
 )
 from kiosk.recognition.detection import Float32Array
 from kiosk.recognition.encoding import aligned
 from kiosk.recognition.gallery import Gallery, reference
+from kiosk.recognition.landmarks import depth, foreshortening, yaw_deg
 from kiosk.recognition.models import Models
 from kiosk.recognition.pipeline import Pipeline
 from kiosk.sim.camera import framed
+from kiosk.sim.heads import there_and_back
 from kiosk.sim.pictures import Attack, Portrait, Video, attack
 from tests.recognition.conftest import POLICY, Faces
-from tests.recognition.turning import there_and_back
 
-LIMITS = TurnLimits()
+LIMITS = ChallengeLimits()
 SELF = np.eye(128, dtype=np.float32)[0]
 OTHER = np.eye(128, dtype=np.float32)[1]
 
@@ -60,7 +58,7 @@ def turned(points: Float32Array, degrees: float, *, flat: bool = False) -> Float
     return np.asarray(moved + middle, np.float32)
 
 
-def watch(turn: Turn, views: Sequence[HeadView | None], every_ms: int = 100) -> TurnOutcome | None:
+def watch(turn: Action, views: Sequence[HeadView | None], every_ms: int = 100) -> ChallengeOutcome | None:
     challenge = Challenge(turn, until_ms=8000)
     for number, view in enumerate(views):
         challenge = challenge.seen(view, number * every_ms)
@@ -69,8 +67,10 @@ def watch(turn: Turn, views: Sequence[HeadView | None], every_ms: int = 100) -> 
     return None
 
 
-def view(points: Float32Array, template: Float32Array = SELF, like: Likeness = Likeness.PERSON) -> HeadView:
-    return HeadView(points, template, like)
+def view(
+    points: Float32Array, template: Float32Array = SELF, like: Likeness = Likeness.PERSON, size_px: float = 100.0
+) -> HeadView:
+    return HeadView(points, template, size_px, like)
 
 
 def turn_of(head: Float32Array, degrees: float) -> list[HeadView]:
@@ -99,15 +99,15 @@ def test_a_turn_to_the_own_left_is_positive(head: Float32Array) -> None:
 @pytest.mark.parametrize(
     ("turn", "degrees", "outcome"),
     [
-        (Turn.LEFT, 30, TurnOutcome.PASSED),
-        (Turn.RIGHT, -30, TurnOutcome.PASSED),
-        (Turn.LEFT, -30, TurnOutcome.NOT_TURNED),
-        (Turn.RIGHT, 30, TurnOutcome.NOT_TURNED),
-        (Turn.LEFT, 15, None),
+        (Action.TURN_LEFT, 30, ChallengeOutcome.PASSED),
+        (Action.TURN_RIGHT, -30, ChallengeOutcome.PASSED),
+        (Action.TURN_LEFT, -30, ChallengeOutcome.OTHER_ACTION),
+        (Action.TURN_RIGHT, 30, ChallengeOutcome.OTHER_ACTION),
+        (Action.TURN_LEFT, 15, None),
     ],
 )
 def test_a_head_passes_by_turning_the_asked_way_and_back(
-    head: Float32Array, turn: Turn, degrees: float, outcome: TurnOutcome | None
+    head: Float32Array, turn: Action, degrees: float, outcome: ChallengeOutcome | None
 ) -> None:
     assert watch(turn, turn_of(head, degrees)) is outcome
 
@@ -122,11 +122,11 @@ def test_a_smooth_turn_passes_at_every_rate_and_at_a_speed_that_fits_it(
     course = there_and_back(degrees, turn_s)
     views = [view(turned(head, course(number / rate_hz))) for number in range(8 * rate_hz)]
 
-    assert watch(Turn.LEFT, views, every_ms=1000 // rate_hz) is TurnOutcome.PASSED
+    assert watch(Action.TURN_LEFT, views, every_ms=1000 // rate_hz) is ChallengeOutcome.PASSED
 
 
 def test_a_turn_without_coming_back_does_not_pass(head: Float32Array) -> None:
-    assert watch(Turn.LEFT, turn_of(head, 30)[:7]) is None
+    assert watch(Action.TURN_LEFT, turn_of(head, 30)[:7]) is None
 
 
 @pytest.mark.parametrize("every_ms", [66, 125, 250])
@@ -136,26 +136,28 @@ def test_photographs_of_a_head_without_two_angles_on_the_way_do_not_pass(
 ) -> None:
     views = [view(turned(head, angle)) for angle in (0, 0, *on_the_way, 24, 24, 24, 10, 0, 0, 0)]
 
-    assert watch(Turn.LEFT, views, every_ms) in (None, TurnOutcome.NOT_TURNED)
+    assert watch(Action.TURN_LEFT, views, every_ms) in (None, ChallengeOutcome.NOT_DONE)
 
 
 def test_angles_seen_before_a_head_was_straight_again_do_not_count(head: Float32Array) -> None:
     views = [view(turned(head, angle)) for angle in (0, 8, 14, 0, 24, 24, 12, 0, 0)]
 
-    assert watch(Turn.LEFT, views, every_ms=200) is None
+    assert watch(Action.TURN_LEFT, views, every_ms=200) is None
 
 
 def test_a_head_that_turned_too_quickly_may_turn_again(head: Float32Array) -> None:
     hasty = [view(turned(head, angle)) for angle in (0, 0, 24, 24, 12)]
 
-    assert watch(Turn.LEFT, [*hasty, *turn_of(head, 30)], every_ms=150) is TurnOutcome.PASSED
+    assert watch(Action.TURN_LEFT, [*hasty, *turn_of(head, 30)], every_ms=150) is ChallengeOutcome.PASSED
 
 
 @pytest.mark.parametrize(
-    ("degrees", "outcome"), [(25, None), (27, TurnOutcome.NOT_TURNED), (-27, TurnOutcome.NOT_TURNED)]
+    ("degrees", "outcome"), [(25, None), (27, ChallengeOutcome.NOT_DONE), (-27, ChallengeOutcome.NOT_DONE)]
 )
-def test_no_head_turns_faster_than_a_neck_can(head: Float32Array, degrees: float, outcome: TurnOutcome | None) -> None:
-    assert watch(Turn.LEFT, [view(head), view(turned(head, degrees))]) is outcome
+def test_no_head_turns_faster_than_a_neck_can(
+    head: Float32Array, degrees: float, outcome: ChallengeOutcome | None
+) -> None:
+    assert watch(Action.TURN_LEFT, [view(head), view(turned(head, degrees))]) is outcome
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 8])
@@ -163,8 +165,8 @@ def test_a_frame_without_a_single_face_begins_the_challenge_anew(head: Float32Ar
     views: list[HeadView | None] = [*turn_of(head, 30)[:9]]
     interrupted = [*views[:number], None, *views[number:]]
 
-    assert watch(Turn.LEFT, interrupted) is (TurnOutcome.PASSED if number == 1 else None)
-    assert watch(Turn.LEFT, [*interrupted, *views]) is TurnOutcome.PASSED
+    assert watch(Action.TURN_LEFT, interrupted) is (ChallengeOutcome.PASSED if number == 1 else None)
+    assert watch(Action.TURN_LEFT, [*interrupted, *views]) is ChallengeOutcome.PASSED
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 6, 7])
@@ -172,7 +174,7 @@ def test_one_frame_of_another_face_begins_it_anew(head: Float32Array, number: in
     views = turn_of(head, 30)[:9]
     views.insert(number, replace(views[number], template=OTHER))
 
-    assert watch(Turn.LEFT, views) is None
+    assert watch(Action.TURN_LEFT, views) is None
 
 
 def test_two_pictures_of_one_person_that_are_less_alike_than_two_frames_begin_it_anew(head: Float32Array) -> None:
@@ -180,7 +182,7 @@ def test_two_pictures_of_one_person_that_are_less_alike_than_two_frames_begin_it
     elsewhen = 0.5 * SELF + np.sqrt(np.float32(0.75)) * OTHER
     views[4:6] = [replace(each, template=elsewhen) for each in views[4:6]]
 
-    assert watch(Turn.LEFT, views) is None
+    assert watch(Action.TURN_LEFT, views) is None
 
 
 @pytest.mark.parametrize("number", [2, 4, 5, 7])
@@ -188,31 +190,31 @@ def test_two_frames_of_another_face_end_it(head: Float32Array, number: int) -> N
     views = turn_of(head, 30)
     views[number : number + 2] = [replace(each, template=OTHER) for each in views[number : number + 2]]
 
-    assert watch(Turn.LEFT, views) is TurnOutcome.OTHER_FACE
+    assert watch(Action.TURN_LEFT, views) is ChallengeOutcome.OTHER_FACE
 
 
 def test_a_pause_in_which_anything_may_have_been_shown_begins_it_anew(head: Float32Array) -> None:
     until_turned, back = turn_of(head, 30)[:6], turn_of(head, 30)[6:]
-    challenge = Challenge(Turn.LEFT, until_ms=8000)
+    challenge = Challenge(Action.TURN_LEFT, until_ms=8000)
     for number, each in enumerate(until_turned):
         challenge = challenge.seen(each, 100 * number)
     for number, each in enumerate(back):
         challenge = challenge.seen(each, 1100 + 100 * number)
 
     assert challenge.outcome is None
-    assert not challenge.turned
+    assert not challenge.done
 
 
 def test_a_turn_that_takes_too_long_is_none(head: Float32Array) -> None:
     slow = [each for each in turn_of(head, 30) for _ in range(3)]
 
-    assert watch(Turn.LEFT, slow, every_ms=400) is TurnOutcome.NOT_TURNED
+    assert watch(Action.TURN_LEFT, slow, every_ms=400) is ChallengeOutcome.NOT_DONE
 
 
 def test_somebody_elses_face_before_the_turn_is_noticed(head: Float32Array) -> None:
     views = [view(head, like=Likeness.OTHER)] * 2
 
-    assert watch(Turn.LEFT, views) is TurnOutcome.OTHER_FACE
+    assert watch(Action.TURN_LEFT, views) is ChallengeOutcome.OTHER_FACE
 
 
 @pytest.mark.parametrize("frames", [slice(0, 2), slice(7, 10)])
@@ -223,7 +225,7 @@ def test_a_frontal_face_that_is_not_surely_the_persons_never_passes(
     views = turn_of(head, 30)
     views[frames] = [replace(each, likeness=like) for each in views[frames]]
 
-    assert watch(Turn.LEFT, views) is (TurnOutcome.OTHER_FACE if like is Likeness.OTHER else None)
+    assert watch(Action.TURN_LEFT, views) is (ChallengeOutcome.OTHER_FACE if like is Likeness.OTHER else None)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_a_face_is_a_persons_only_where_the_policy_would_accept_it(
 def test_a_plane_that_is_turned_is_flat(head: Float32Array) -> None:
     views = [view(turned(head, angle, flat=True)) for angle in (0, 0, 20, 45, 45)]
 
-    assert watch(Turn.LEFT, views) is TurnOutcome.FLAT
+    assert watch(Action.TURN_LEFT, views) is ChallengeOutcome.FLAT
 
 
 def test_a_plane_that_the_network_takes_for_a_turned_head_is_flat(head: Float32Array) -> None:
@@ -256,16 +258,16 @@ def test_a_plane_that_the_network_takes_for_a_turned_head_is_flat(head: Float32A
     plane[:, 2] = turned(head, 25)[:, 2]
 
     assert yaw_deg(plane) - yaw_deg(head) > LIMITS.turn_deg
-    assert watch(Turn.LEFT, [view(head), view(plane), view(plane)], every_ms=200) is TurnOutcome.FLAT
+    assert watch(Action.TURN_LEFT, [view(head), view(plane), view(plane)], every_ms=200) is ChallengeOutcome.FLAT
 
 
-@pytest.mark.parametrize("turn", list(Turn))
+@pytest.mark.parametrize("turn", sorted(TURNS))
 @pytest.mark.parametrize("kind", list(Attack))
 @pytest.mark.parametrize("who", ["impostor_1", "person_b_1"])
 def test_a_picture_turned_by_hand_never_passes(
-    models: Models, portraits: dict[str, Portrait], who: str, kind: Attack, turn: Turn
+    models: Models, portraits: dict[str, Portrait], who: str, kind: Attack, turn: Action
 ) -> None:
-    scene = attack(kind, portraits[who], turn=55 if turn is Turn.LEFT else -55)
+    scene = attack(kind, portraits[who], turn=55 if turn is Action.TURN_LEFT else -55)
     pipeline = Pipeline(models, Gallery())
     views = []
     for tenth in range(0, 60, 3):
@@ -274,7 +276,7 @@ def test_a_picture_turned_by_hand_never_passes(
         views.append(replace(seen, likeness=Likeness.PERSON) if seen else None)
 
     assert sum(each is not None for each in views) > 15
-    assert watch(turn, views, every_ms=300) in (TurnOutcome.FLAT, None)
+    assert watch(turn, views, every_ms=300) in (ChallengeOutcome.FLAT, None)
 
 
 @pytest.mark.data
@@ -283,11 +285,11 @@ def test_two_photographs_of_a_head_have_depth_and_yet_do_not_pass(models: Models
     pairs = [pair for person in people for pair in turned_pairs(models, person)]
     depths = [depth(start.landmarks, end.landmarks) for start, end in pairs]
     films = [[start] * 3 + [end] * 3 + [start] * 3 for start, end in pairs]
-    outcomes = [watch(turn, film, every_ms) for film in films for turn in Turn for every_ms in (66, 125, 250)]
+    outcomes = [watch(turn, film, every_ms) for film in films for turn in TURNS for every_ms in (66, 125, 250)]
 
     assert len(pairs) > 20
     assert np.mean(np.array(depths) > LIMITS.depth) > 0.97
-    assert outcomes.count(TurnOutcome.PASSED) == 0
+    assert outcomes.count(ChallengeOutcome.PASSED) == 0
 
 
 def turned_pairs(models: Models, person: Path) -> Iterator[tuple[HeadView, HeadView]]:
@@ -305,9 +307,9 @@ def turned_pairs(models: Models, person: Path) -> Iterator[tuple[HeadView, HeadV
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("turn", list(Turn))
+@pytest.mark.parametrize("turn", sorted(TURNS))
 @pytest.mark.parametrize("name", ["one_man_bonafide", "one_man_phone_replay"])
-def test_a_film_of_a_man_who_does_not_turn_says_so(models: Models, data_folder: Path, name: str, turn: Turn) -> None:
+def test_a_film_of_a_man_who_does_not_turn_says_so(models: Models, data_folder: Path, name: str, turn: Action) -> None:
     film, pipeline = Video(str(data_folder / "video" / f"{name}.mp4")), Pipeline(models, Gallery())
     frames = [framed(film(number / 10), 100 * number) for number in range(24)]
     first = pipeline.head_view(frames[0], pipeline.look(frames[0]), "man", POLICY)
@@ -316,7 +318,7 @@ def test_a_film_of_a_man_who_does_not_turn_says_so(models: Models, data_folder: 
     views = [pipeline.head_view(frame, pipeline.look(frame), "man", POLICY) for frame in frames]
 
     assert {each and each.likeness for each in views} == {Likeness.PERSON}
-    assert watch(turn, [*views, *views[::-1]] * 2) is TurnOutcome.NOT_TURNED
+    assert watch(turn, [*views, *views[::-1]] * 2) is ChallengeOutcome.NOT_DONE
 
 
 def test_templates_of_one_face_before_and_after_agree(models: Models, faces: Faces) -> None:

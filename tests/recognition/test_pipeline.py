@@ -6,22 +6,23 @@ import queue
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 import pytest
 
-from kiosk.core.biometrics import FaceProbe, FaceReference, Hint, Modality, Thresholds, Turn, TurnOutcome
+from kiosk.core.biometrics import Action, ChallengeOutcome, FaceProbe, FaceReference, Hint, Modality, Policy, Thresholds
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import (
+    ChallengeAnswered,
+    ChallengeAsked,
     FaceSeen,
     FaultCleared,
     FaultRaised,
     Message,
     ModalityReady,
-    TurnAnswered,
-    TurnAsked,
 )
 from kiosk.core.ports import Frame
 from kiosk.recognition.detection import UInt8Array
@@ -31,10 +32,10 @@ from kiosk.recognition.manifest import MODELS_FOLDER
 from kiosk.recognition.models import Models
 from kiosk.recognition.pipeline import Pipeline, RecognitionWorker
 from kiosk.sim.camera import framed
+from kiosk.sim.heads import head, there_and_back, turning
 from kiosk.sim.pictures import Attack, Portrait, Scene, attack, empty, person, two_people
 from kiosk.worker import Latest
 from tests.recognition.conftest import POLICY, Faces
-from tests.recognition.turning import head, there_and_back, turning
 
 WITHIN_S = 20.0
 
@@ -117,16 +118,17 @@ def test_every_step_is_timed(pipeline: Pipeline, portraits: dict[str, Portrait])
 
 
 M = TypeVar("M")
+ONE_TURN = replace(POLICY, challenge_length=1)
 
 
 class Desk:
     """A working recognition thread, and what it says."""
 
-    def __init__(self, folder: Path, frameless_s: float) -> None:
+    def __init__(self, folder: Path, frameless_s: float, policy: Policy) -> None:
         self.frames: Latest[Frame] = Latest()
         self._said: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.heard: list[Message] = []
-        self.worker = RecognitionWorker(self.frames, folder, POLICY, self._said.put, frameless_s)
+        self.worker = RecognitionWorker(self.frames, folder, policy, self._said.put, frameless_s)
 
     def hears(self, kind: type[M]) -> M:
         """The next message of a kind, others being kept for later; fails the test if none comes."""
@@ -145,21 +147,21 @@ class Desk:
         self.frames.put(framed(scene(at_ms / 1000), at_ms))
         return self.hears(FaceSeen).probe
 
-    def challenges(self, pid: str, scene_for: Callable[[Turn], Scene], every_ms: int = 200) -> TurnOutcome:
+    def challenges(self, pid: str, scene_for: Callable[[Action], Scene], every_ms: int = 200) -> ChallengeOutcome:
         """How a challenge ends in which the scene that belongs to the turn is shown."""
-        self.worker.ask_turn(7, pid)
-        scene = scene_for(self.hears(TurnAsked).turn)
+        self.worker.ask_challenge(7, pid)
+        scene = scene_for(self.hears(ChallengeAsked).action)
         for at_ms in range(0, 8000 + 2 * every_ms, every_ms):
             self.sees(scene, at_ms)
             for message in self.heard:
-                if isinstance(message, TurnAnswered):
+                if isinstance(message, ChallengeAnswered):
                     return message.outcome
-        return self.hears(TurnAnswered).outcome
+        return self.hears(ChallengeAnswered).outcome
 
 
 @contextmanager
-def working(folder: Path = MODELS_FOLDER, frameless_s: float = WITHIN_S) -> Iterator[Desk]:
-    desk = Desk(folder, frameless_s)
+def working(folder: Path = MODELS_FOLDER, frameless_s: float = WITHIN_S, policy: Policy = ONE_TURN) -> Iterator[Desk]:
+    desk = Desk(folder, frameless_s, policy)
     desk.worker.start()
     try:
         yield desk
@@ -247,15 +249,15 @@ def test_a_turn_is_asked_of_chance_and_a_photograph_turned_by_hand_fails_it(
 ) -> None:
     with working() as desk:
         desk.worker.use(enrolled)
-        desk.worker.ask_turn(7, "anna")
-        asked = desk.hears(TurnAsked)
-        scene = attack(Attack.PRINT, portraits["person_b_1"], turn=55 if asked.turn is Turn.LEFT else -55)
+        desk.worker.ask_challenge(7, "anna")
+        asked = desk.hears(ChallengeAsked)
+        scene = attack(Attack.PRINT, portraits["person_b_1"], turn=55 if asked.action is Action.TURN_LEFT else -55)
         for at_ms in range(0, 8400, 300):
             desk.sees(scene, at_ms)
-        answered = desk.hears(TurnAnswered)
+        answered = desk.hears(ChallengeAnswered)
 
     assert asked.visit == answered.visit == 7
-    assert answered.outcome in (TurnOutcome.FLAT, TurnOutcome.NOT_TURNED)
+    assert answered.outcome in (ChallengeOutcome.FLAT, ChallengeOutcome.NOT_DONE)
 
 
 def test_a_turn_that_was_stopped_is_not_answered(
@@ -263,21 +265,21 @@ def test_a_turn_that_was_stopped_is_not_answered(
 ) -> None:
     with working() as desk:
         desk.worker.use(enrolled)
-        desk.worker.ask_turn(7, "anna")
-        desk.hears(TurnAsked)
-        desk.worker.stop_turn()
+        desk.worker.ask_challenge(7, "anna")
+        desk.hears(ChallengeAsked)
+        desk.worker.stop_challenge()
         desk.sees(empty(), 0)
         desk.sees(empty(), 9000)
-        desk.worker.ask_turn(8, "anna")
+        desk.worker.ask_challenge(8, "anna")
         desk.sees(empty(), 10_000)
         desk.sees(empty(), 19_000)
-        answered = desk.hears(TurnAnswered)
+        answered = desk.hears(ChallengeAnswered)
 
-    assert answered == TurnAnswered(8, TurnOutcome.NOT_TURNED)
+    assert answered == ChallengeAnswered(8, ChallengeOutcome.NOT_DONE)
 
 
-def sign(turn: Turn) -> int:
-    return 1 if turn is Turn.LEFT else -1
+def sign(turn: Action) -> int:
+    return 1 if turn is Action.TURN_LEFT else -1
 
 
 def one_after_another(first: Scene, second: Scene, third: Scene, until_s: tuple[float, float]) -> Scene:
@@ -296,7 +298,7 @@ def test_the_person_who_turns_and_comes_back_passes(
         desk.worker.use(enrolled)
         outcome = desk.challenges("anna", lambda turn: turning(anna, there_and_back(40 * sign(turn), 2.0)))
 
-    assert outcome is TurnOutcome.PASSED
+    assert outcome is ChallengeOutcome.PASSED
 
 
 @pytest.mark.parametrize("until_s", [(0.0, 9.0), (0.6, 9.0), (0.6, 4.6)])
@@ -313,7 +315,7 @@ def test_a_print_of_one_person_and_the_head_of_another_do_not_pass_together(
             ),
         )
 
-    assert outcome is TurnOutcome.OTHER_FACE
+    assert outcome is ChallengeOutcome.OTHER_FACE
 
 
 def test_two_pictures_of_the_person_frontal_and_turned_do_not_pass(
@@ -327,7 +329,7 @@ def test_two_pictures_of_the_person_frontal_and_turned_do_not_pass(
             "anna", lambda turn: one_after_another(frontal, person(anna.turned(35 * sign(turn))), frontal, (1.0, 2.0))
         )
 
-    assert outcome is TurnOutcome.NOT_TURNED
+    assert outcome is ChallengeOutcome.NOT_DONE
 
 
 def test_a_second_person_who_steps_up_during_the_turn_begins_the_challenge_anew(
@@ -343,7 +345,7 @@ def test_a_second_person_who_steps_up_during_the_turn_begins_the_challenge_anew(
             ),
         )
 
-    assert outcome is TurnOutcome.NOT_TURNED
+    assert outcome is ChallengeOutcome.NOT_DONE
 
 
 def test_a_camera_that_hangs_is_a_fault_once_until_it_gives_a_frame_again(enrolled: tuple[FaceReference, ...]) -> None:
@@ -352,8 +354,8 @@ def test_a_camera_that_hangs_is_a_fault_once_until_it_gives_a_frame_again(enroll
         desk.hears(ModalityReady)
         raised = desk.hears(FaultRaised)
         for visit_number in (1, 2):
-            desk.worker.ask_turn(visit_number, "anna")
-            desk.hears(TurnAsked)
+            desk.worker.ask_challenge(visit_number, "anna")
+            desk.hears(ChallengeAsked)
         desk.sees(empty(), 0)
         cleared = desk.hears(FaultCleared)
 

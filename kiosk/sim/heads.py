@@ -13,8 +13,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from kiosk.recognition.challenge import POINTS, Float64Array, _crop
 from kiosk.recognition.detection import Float32Array
+from kiosk.recognition.landmarks import POINTS, Float64Array, crop_matrix
 from kiosk.recognition.models import Models
 from kiosk.sim.pictures import Portrait, Scene, person
 
@@ -73,7 +73,7 @@ def head(models: Models, who: Portrait) -> Head:
 
 def _depth(models: Models, who: Portrait) -> Float32Array:
     points = models.landmarks.landmarks(who.picture, who.face)[:POINTS].astype(np.float64)
-    crop = _crop(who.face)
+    crop = crop_matrix(who.face)
     behind = RELIEF * (points[:, 2] - points[:, 2].mean()) / np.linalg.norm(crop[:, 0])
     back = cv2.invertAffineTransform(crop)
     places = np.rint(points[:, :2] @ back[:, :2].T + back[:, 2]).astype(int)
