@@ -19,7 +19,7 @@ import msgspec
 
 from kiosk import config
 from kiosk.app import run
-from kiosk.bench import fingers, match, pad, search
+from kiosk.bench import challenge, fingers, match, pad, search
 from kiosk.bench.drain import drain
 from kiosk.bench.latency import latency
 from kiosk.check import findings
@@ -170,6 +170,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], pr
     )
     attacks.add_argument("--visit", type=_count, default=1, metavar="K", help="decide by K frames in a row")
     attacks.set_defaults(command=_bench_pad)
+    challenging = bench.add_parser("challenge", parents=[printed], help="what passes a challenge alone (minutes)")
+    challenging.add_argument("--data", type=Path, required=True, metavar="DIR", help="as for `bench pad`")
+    challenging.add_argument("--visits", type=_count, default=100, metavar="N", help="of each kind")
+    challenging.set_defaults(command=_bench_challenge)
     pressing = bench.add_parser("fingers", parents=[printed], help="how often a search of fingers errs (some minutes)")
     pressing.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="<person>_<finger>_<impression>.bmp, as FCJ2020"
@@ -324,6 +328,12 @@ def _bench_match(options: argparse.Namespace) -> int:
 def _bench_pad(options: argparse.Namespace) -> int:
     (measured,) = pad.pad(options.data, [options.visit])
     print(msgspec.json.encode(measured.errors).decode() if options.json else pad.described([measured]))
+    return OK
+
+
+def _bench_challenge(options: argparse.Namespace) -> int:
+    measured = challenge.challenge(options.data, options.visits)
+    print(msgspec.json.encode(measured).decode() if options.json else challenge.described(measured))
     return OK
 
 

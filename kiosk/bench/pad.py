@@ -1,7 +1,8 @@
 """How often passive liveness errs on a folder of presentations: `bonafide/…` and `attack_<kind>/…`, at any depth.
 
-Pictures and films; of a film every fifth frame. A frame goes through `Pipeline.look` as a camera's would, detection on
-a preview 320 px wide, and is decided by `kiosk.core.decision` at the shipped threshold. Rates are ISO/IEC 30107-3's:
+A film may say by its own name what it is: `…_bonafide.mp4`, or `…_<kind>_replay.mp4`. Of a film, every fifth frame is
+looked at. A frame goes through `Pipeline.look` as a camera's would, detection on a preview 320 px wide, and is decided
+by `kiosk.core.decision` at the shipped threshold. Rates are ISO/IEC 30107-3's:
 
 - APCER, by kind of attack: presentations taken for bona fide; BPCER: bona fide ones taken for attacks.
 - A *non-response* (APNRR, BPNRR) is no decision: no usable face, or too little around it to judge. They are counted
@@ -43,6 +44,7 @@ PREVIEW_WIDTH = 320
 """As a camera gives it; see `kiosk.sensors.camera`."""
 BONA_FIDE = "bonafide"
 ATTACK = "attack_"
+FILM_NAME = re.compile(r".*_(bonafide|[a-z]+_replay)")
 
 
 class KindErrors(msgspec.Struct, frozen=True):
@@ -94,7 +96,7 @@ class Source:
         """The frames, (height, width, 3) uint8 BGR."""
         for path in self.paths:
             if path.suffix.lower() in FILMS:
-                yield from _film(path)
+                yield from film(path, EVERY)
             else:
                 picture = cv2.imread(str(path))
                 if picture is not None:
@@ -205,23 +207,28 @@ def _measured(looked: Iterable[tuple[str, Sequence[FaceProbe]]], visit: int, pol
 
 
 def _looked(pipeline: Pipeline, picture: UInt8Array) -> FaceProbe:
+    return pipeline.look(frame_of(picture)).probe
+
+
+def frame_of(picture: UInt8Array) -> Frame:
+    """Return a picture of any size as a camera would give it."""
     height, width = picture.shape[:2]
     size = (PREVIEW_WIDTH, round(height * PREVIEW_WIDTH / width))
-    preview = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return pipeline.look(Frame(0, picture, preview)).probe
+    return Frame(0, picture, np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8))
 
 
-def _film(path: Path) -> Iterator[UInt8Array]:
-    film = cv2.VideoCapture(str(path))
+def film(path: Path, every: int) -> Iterator[UInt8Array]:
+    """The frames of a film, (height, width, 3) uint8 BGR, but only each so many-th."""
+    frames = cv2.VideoCapture(str(path))
     try:
         number = 0
-        while film.grab():
-            if number % EVERY == 0:
-                _, picture = film.retrieve()
+        while frames.grab():
+            if number % every == 0:
+                _, picture = frames.retrieve()
                 yield np.asarray(picture, np.uint8)
             number += 1
     finally:
-        film.release()
+        frames.release()
 
 
 def _kind(place: Path) -> str | None:
@@ -231,7 +238,8 @@ def _kind(place: Path) -> str | None:
             return BONA_FIDE
         if part.startswith(ATTACK):
             return part.removeprefix(ATTACK)
-    return None
+    named = FILM_NAME.fullmatch(place.stem) if place.suffix.lower() in FILMS else None
+    return named.group(1) if named else None
 
 
 def _in_order(path: Path) -> list[tuple[str, ...] | tuple[int, ...]]:

@@ -95,13 +95,18 @@ def test_the_json_has_exactly_the_keys_that_others_rely_on(frames: Path, capsys:
 
 
 def test_a_folder_is_read_in_the_order_of_its_frames(tmp_path: Path) -> None:
-    for name in ("bonafide/a/frame_10.jpg", "bonafide/a/frame_9.jpg", "deep/attack_mask/b/film.mp4", "notes/c.jpg"):
+    names = ("bonafide/a/frame_10.jpg", "bonafide/a/frame_9.jpg", "deep/attack_mask/b/film.mp4", "notes/c.jpg")
+    for name in (*names, "video/man_phone_replay.mp4", "video/man.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
     found = [(source.kind, [path.name for path in source.paths]) for source in sources(tmp_path)]
 
-    assert found == [("bonafide", ["frame_9.jpg", "frame_10.jpg"]), ("mask", ["film.mp4"])]
+    assert found == [
+        ("bonafide", ["frame_9.jpg", "frame_10.jpg"]),
+        ("mask", ["film.mp4"]),
+        ("phone_replay", ["man_phone_replay.mp4"]),
+    ]
 
 
 def test_every_fifth_frame_of_a_film_is_looked_at(tmp_path: Path) -> None:
