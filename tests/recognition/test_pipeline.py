@@ -301,6 +301,28 @@ def test_the_person_who_turns_and_comes_back_passes(
     assert outcome is ChallengeOutcome.PASSED
 
 
+def test_a_second_action_is_asked_after_the_first_and_both_must_be_done(
+    models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait]
+) -> None:
+    anna, course = head(models, portraits["person_b_1"]), there_and_back(40, 1.5)
+    with working(policy=POLICY) as desk:
+        desk.worker.use(enrolled)
+        desk.worker.ask_challenge(7, "anna")
+        asked, since_ms = [desk.hears(ChallengeAsked)], 0
+        for at_ms in range(0, 16_000, 200):
+            way = sign(asked[-1].action) * course((at_ms - since_ms) / 1000)
+            desk.sees(person(anna.turned(way)), at_ms)
+            if more := [message for message in desk.heard if isinstance(message, ChallengeAsked)]:
+                desk.heard.clear()
+                asked, since_ms = asked + more, at_ms
+            if any(isinstance(message, ChallengeAnswered) for message in desk.heard):
+                break
+        answered = desk.hears(ChallengeAnswered)
+
+    assert [each.visit for each in asked] == [7, 7]
+    assert answered == ChallengeAnswered(7, ChallengeOutcome.PASSED)
+
+
 @pytest.mark.parametrize("until_s", [(0.0, 9.0), (0.6, 9.0), (0.6, 4.6)])
 def test_a_print_of_one_person_and_the_head_of_another_do_not_pass_together(
     models: Models, enrolled: tuple[FaceReference, ...], portraits: dict[str, Portrait], until_s: tuple[float, float]
