@@ -229,7 +229,7 @@ class PolicySettings(Section, frozen=True, kw_only=True):
     challenge_length: Annotated[int, Meta(ge=1, le=4)] = 2
     """Actions in a row. A film of one row passes once in 2 (1), 4 (2), 8 (3) or 16 (4) times, with turns alone."""
     lock_after: Annotated[int, Meta(ge=1, le=20)] = 3
-    """So many attacks within `lock_within_s` lock the face, or the finger. 1 in 90 bona fide faces counts as one."""
+    """So many attacks within `lock_within_s` lock the face, or the finger; the next, for longer (ADR 13)."""
     lock_within_s: Annotated[float, Meta(ge=30, le=86_400)] = 600.0
     lock_s: Annotated[float, Meta(ge=5, le=3600)] = 30.0
     """The first lock; each one after it is twice as long, up to the longest."""

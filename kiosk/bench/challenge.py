@@ -199,7 +199,7 @@ def _made(pictures: Sequence[UInt8Array], models: Models, rows: Sequence[Row]) -
 
 
 def _turns(random: np.random.Generator, degrees: float, row: Row | None) -> Callable[[Asked], Hashable]:
-    """The angle at each moment, to the own left, in whole degrees.
+    """The angle at each moment, to the own left, in even degrees: fewer pictures to look at.
 
     Args:
         row: what is done, whatever is asked; None: what is asked.
@@ -209,7 +209,7 @@ def _turns(random: np.random.Generator, degrees: float, row: Row | None) -> Call
     def angle(asked: Asked) -> int:
         action = row[asked.number] if row else asked.action
         side = {Action.TURN_LEFT: 1, Action.TURN_RIGHT: -1}.get(action, 0)
-        return round(side * course(asked.since_s))
+        return 2 * round(side * course(asked.since_s) / 2)
 
     return angle
 
