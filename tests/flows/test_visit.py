@@ -16,6 +16,7 @@ from kiosk.core.biometrics import Modality, Person
 from kiosk.core.decision import Reason
 from kiosk.core.entries import THRESHOLD_LOWERED, THRESHOLD_SET
 from kiosk.core.faults import FaultCode
+from kiosk.core.lockout import LOCKED
 from kiosk.core.state import Greeting, Idle, OutOfService, Refusing
 from kiosk.enrolment import Applicant, EnrolmentError, enrol_person, enrolled, erase_person
 from kiosk.recognition.detection import UInt8Array
@@ -110,6 +111,26 @@ def test_a_face_is_greeted_and_its_picture_on_paper_is_not(bench: Bench) -> None
     assert refused.phase.reason is Reason.ATTACK
     assert isinstance(greeted.phase, Greeting)
     assert greeted.phase.person == ANDI
+
+
+def test_a_photograph_held_up_again_and_again_locks_the_face_while_a_finger_goes_on(
+    bench: Bench, finger: list[UInt8Array]
+) -> None:
+    models = open_models()
+    if models.liveness is None:
+        pytest.skip("the passive liveness model could not be had; see `kiosk models list`")
+    enrol_by_finger(bench, SITI, finger[:2])
+    andi = portrait(portrait_picture("person_b_1.jpg"), models.detector)
+
+    with bench.switched_on() as kiosk:
+        bench.projector.show(attack(Attack.PRINT, andi))
+        locked = kiosk.turn_until(lambda state: bool(state.locked) and isinstance(state.phase, Idle))
+        bench.reader.place(finger[2])
+        kiosk.turn_until(lambda state: isinstance(state.phase, Greeting))
+
+    assert locked.locked == {Modality.FACE}
+    reasons = [event.reason for event in bench.events() if event.mode is Mode.FACE]
+    assert [each for each in reasons if each in {"attack", LOCKED}] == ["attack", "attack", "attack", LOCKED]
 
 
 def test_what_was_greeted_before_a_restart_is_known_after_it(bench: Bench, finger: list[UInt8Array]) -> None:
