@@ -10,12 +10,12 @@ waits, and is signed for duplicates too: a lost receipt must not keep a terminal
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from district.store import Device, Misfit, Position, Quarantined, Store
+from district.store import Device, Misfit, Quarantined, Store
 from wire.attendance import LARGEST_MESSAGE, VERSION, Batch, Event, MessageError, decode, encode, rfc3339
 from wire.chain import ChainError, Head, Receipt, is_signed_head, public_key, sign_receipt, verify_event, verify_link
 from wire.condition import Birth, State
@@ -68,14 +68,42 @@ class Intake:
         """
         with self._store.transaction():
             end = self._taken(topic, raw)
-        if end is None:
-            return None
-        dev, head = end
-        bare = Receipt(v=VERSION, dev=dev, upto_seq=head.seq, head=head.hash, t=self._t())
-        return sign_receipt(bare, self._key)
+        return None if end is None else self.receipt_for(end)
 
-    def _taken(self, topic: str, raw: bytes) -> tuple[str, Position] | None:
-        """The device whose events came and the end of its chain; None: no event came, or nothing is linked yet."""
+    def take_events(self, dev: str, events: Sequence[Event], source: str) -> list[str]:
+        """Keep what can be kept of events that a file brought, commit, and say what is wrong with the others.
+
+        Args:
+            source: the file's name.
+
+        Raises:
+            sqlite3.Error: none is kept.
+        """
+        device = self._store.device(dev)
+        with self._store.transaction():
+            return [] if device is None else self._kept(events, device, source)
+
+    def take_head(self, head: Head, source: str) -> list[str]:
+        """Remember the checkpoint that a file brought; returns what is wrong with it."""
+        device = self._store.device(head.dev)
+        with self._store.transaction():
+            try:
+                if device is not None:
+                    self._check_head(device, encode(head), head)
+            except Rejected as rejected:
+                self._quarantine(rejected, device, source, encode(head))
+                return [str(rejected)]
+        return []
+
+    def receipt_for(self, dev: str) -> Receipt | None:
+        """The signed word on a device's chain as it is on disk; None: nothing is linked yet."""
+        head = self._store.head(dev)
+        if not head.seq:
+            return None
+        return sign_receipt(Receipt(v=VERSION, dev=dev, upto_seq=head.seq, head=head.hash, t=self._t()), self._key)
+
+    def _taken(self, topic: str, raw: bytes) -> str | None:
+        """The device whose events came; None: no event came."""
         device: Device | None = None
         try:
             address = self._address(topic)
@@ -85,13 +113,19 @@ class Intake:
         except Rejected as rejected:
             self._quarantine(rejected, device, topic, raw)
             return None
+        self._kept(events, device, topic)
+        return device.dev if events else None
+
+    def _kept(self, events: Sequence[Event], device: Device, topic: str) -> list[str]:
+        """Keep what can be kept; returns what is wrong with the others."""
+        wrong = []
         for event in events:
             try:
                 self._keep(event, device, topic)
             except Rejected as rejected:
                 self._quarantine(rejected, device, topic, encode(event))
-        head = self._store.head(device.dev)
-        return (device.dev, head) if events and head.seq else None
+                wrong.append(str(rejected))
+        return wrong
 
     def _address(self, topic: str) -> Address:
         address = parse(topic)

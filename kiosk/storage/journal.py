@@ -40,6 +40,7 @@ from wire.attendance import (
     Moment,
     Origin,
     Pad,
+    Span,
     decode,
     encode,
     from_signed_bytes,
@@ -47,7 +48,7 @@ from wire.attendance import (
     rfc3339,
     signed_bytes,
 )
-from wire.chain import ChainError, Head, Receipt
+from wire.chain import ChainError, Head, Manifest, Receipt
 
 LARGEST_EVENT = 4096
 """Bytes. An event has about 860; with this limit a message of 64 KiB always holds at least fifteen."""
@@ -137,6 +138,12 @@ class JournalReader:
     def position(self) -> Position:
         """The last event's place."""
         return self._position("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1") or START
+
+    def kept(self) -> Span:
+        """The numbers of the events that are here; the last is before the first while there are none."""
+        first = self._connection.execute("SELECT min(seq) FROM event").fetchone()[0]
+        last = self.position().seq
+        return Span(last + 1 if first is None else first, last)
 
     def events(self, after: int = 0, limit: int = -1) -> Iterator[Event]:
         """Yield the events after a sequence number, as many as `limit` (-1: all of them).
@@ -346,6 +353,24 @@ class Journal(JournalReader):
         last = self.position()
         head = Head(v=VERSION, dev=self.origin.dev, seq=last.seq, hash=last.hash, boot=at.boot, t=rfc3339(at.t))
         return chain.sign_head(head, self._key)
+
+    def manifest(self, at: Moment, span: Span) -> Manifest:
+        """The device's signed word on an export of these events, which are here."""
+        before, last = self._at(span.first - 1), self._at(span.last)
+        bare = Manifest(
+            v=VERSION,
+            dev=self.origin.dev,
+            key=chain.public_hex(self._key),
+            unit=self.origin.unit,
+            t=rfc3339(at.t),
+            after_seq=before.seq,
+            after=before.hash,
+            head=self.head(at),
+            upto_seq=last.seq,
+            upto=last.hash,
+            receipt=self.receipt(),
+        )
+        return chain.sign_manifest(bare, self._key)
 
     def _is_made_of(self, event: Event, entry: Entry) -> bool:
         origin = Origin(event.dev, event.unit, event.tz, event.cfg, event.roster, event.model)
