@@ -20,6 +20,9 @@ class FaultCode(StrEnum):
 
     JOURNAL = "J01"
     JOURNAL_BROKEN = "J02"
+    SPACE_LOW = "J03"
+    SPACE_VERY_LOW = "J04"
+    FULL = "J05"
     CAMERA = "C01"
     READER = "F01"
     READER_WIRE = "F02"
@@ -60,6 +63,22 @@ FAULTS: dict[FaultCode, Fault] = {
         Severity.OUT_OF_SERVICE,
         "the journal does not verify",
         "Keep the card as evidence, restore on a new card, and report the sequence range to the district.",
+    ),
+    FaultCode.SPACE_LOW: Fault(
+        Severity.NOTE,
+        "four fifths of the journal's room on the card are used",
+        "Connect the network, or take `kiosk journal export` to the district: what it signs for can be pruned.",
+    ),
+    FaultCode.SPACE_VERY_LOW: Fault(
+        Severity.DEGRADED,
+        "nine tenths of the journal's room on the card are used",
+        "Get receipts soon: connect the network, or take `kiosk journal export` to the district and its receipt back.",
+    ),
+    FaultCode.FULL: Fault(
+        Severity.OUT_OF_SERVICE,
+        "the card is full; everything that was accepted is on it",
+        "Take `kiosk journal export` to the district and its receipt back with `kiosk journal import`; remove files "
+        "that are not the terminal's; raise [storage] most_mb if the card is large enough.",
     ),
     FaultCode.CAMERA: Fault(
         Severity.DEGRADED,

@@ -103,7 +103,7 @@ def verified_file(path: Path, key: Ed25519PublicKey) -> Verified:
             return _verified_bundle(path, file, key)
     with opened_journal_file(path) as journal:
         last = journal.verify(key)
-        return Verified(journal.kept().first, last.seq)
+        return Verified(journal.base().seq + 1, last.seq, journal.base().seq, journal.lost())
 
 
 def described(found: Verified) -> Iterator[str]:

@@ -2,56 +2,52 @@
 
 An event's sequence number, its link to the event before, its signature and its row are made in one transaction, so
 that there is never a gap and never a fork. What is stored is what was signed, byte for byte. An event waits until the
-district has signed a receipt for it; nothing is ever deleted.
+district has signed a receipt for it. Only then may it be pruned, the oldest first, and a signed note says from where
+the chain goes on.
 
-    append ─▶ event 1 … event n          (never changed, never deleted: triggers in migrations/journal_0001.sql)
-                     └─ receipt "up to k": k ≤ n, only ever rises; k+1 … n are pending
+    pruned ─▶ event p+1 … event n        (never changed, else never deleted: triggers in migrations/)
+      └─ "up to p"       └─ receipt "up to k": p ≤ k ≤ n, only ever rises; k+1 … n are pending
 
 `JournalReader` needs no key and runs on a copy of the file; `Journal` writes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kiosk.core.biometrics import Modality, Thresholds
 from kiosk.core.schedule import Tap
 from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_readonly, transaction
+from kiosk.storage.rows import LARGEST_EVENT, checked, event_of, judged, judged_modality, row_of, tapped
+from kiosk.storage.space import Reserve, Room, measured
 from wire import chain
 from wire.attendance import (
     VERSION,
-    Act,
-    ClockQuality,
     Entry,
     Event,
     EventType,
+    Message,
     MessageError,
     Moment,
     Origin,
-    Pad,
     Span,
     decode,
     encode,
-    from_signed_bytes,
     parse_rfc3339,
     rfc3339,
-    signed_bytes,
 )
-from wire.chain import ChainError, Head, Manifest, Receipt
+from wire.chain import ChainError, Head, Manifest, Pruned, Receipt
 
-LARGEST_EVENT = 4096
-"""Bytes. An event has about 860; with this limit a message of 64 KiB always holds at least fifteen."""
 TAIL = 500
 """Events that are verified at start; 0.15 s here."""
 LOOKBACK = 10_000
@@ -59,22 +55,9 @@ LOOKBACK = 10_000
 ENOUGH_OLD = 1_000
 """Events whose believed time is too early, after which no more recent one is looked for. One is not enough: a clock can
 be wrong for an afternoon, and be believed."""
-RECENT_TAPS = """
-SELECT seq, signed, hash, sig FROM event
-WHERE instr(signed, :attendance) OR (substr(signed, instr(signed, :t) + 5, 24) < :since AND instr(signed, :believed))
-ORDER BY seq DESC
-"""
-"""Which events matter is read from the stored bytes, where their canonical form has each name in one spelling and a
-quotation mark in a text is escaped: so 200,000 refusals in between cost 0.5 s, and no second index is written."""
-LATEST_OF_MODE = """
-SELECT seq, signed, hash, sig FROM event
-WHERE seq > :since AND instr(signed, :mode) AND instr(signed, CAST('"thr":' AS BLOB)) ORDER BY seq DESC LIMIT 1
-"""
-INSERT = "INSERT INTO event VALUES (?, ?, ?, ?)"
-MARKS = {"attendance": b'"typ":"attendance"', "t": b'"t":"', "believed": b'"clk":{"ok":true'}
 
-Row = tuple[int, bytes, bytes, bytes]
-T = TypeVar("T")
+INSERT = "INSERT INTO event VALUES (?, ?, ?, ?)"
+M = TypeVar("M", bound=Message)
 
 
 class EntryError(StorageError):
@@ -112,23 +95,6 @@ class Position:
 START = Position(0, chain.GENESIS)
 
 
-class _Tapped(msgspec.Struct):
-    """As much of an event as the schedule wants; decodes in a microsecond."""
-
-    typ: EventType
-    t: str
-    clk: ClockQuality
-    pid: str | None = None
-    act: Act | None = None
-
-
-class _Judged(msgspec.Struct):
-    """By what an event was judged."""
-
-    thr: float
-    pad: Pad | None = None
-
-
 class JournalReader:
     """Reads and verifies a journal."""
 
@@ -137,13 +103,35 @@ class JournalReader:
 
     def position(self) -> Position:
         """The last event's place."""
-        return self._position("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1") or START
+        return self._position("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1") or self.base()
+
+    def base(self) -> Position:
+        """The place from which the chain goes on here: the last event that was pruned, or the journal's beginning.
+
+        Raises:
+            JournalBrokenError: the note of what was pruned cannot be read.
+        """
+        pruned = self.pruned()
+        return Position(pruned.seq, pruned.hash) if pruned else START
+
+    def pruned(self) -> Pruned | None:
+        """The device's word on what was dropped after the district's receipt; None: nothing was.
+
+        Raises:
+            JournalBrokenError: what is stored is not that.
+        """
+        return self._message("pruned", Pruned)
 
     def kept(self) -> Span:
         """The numbers of the events that are here; the last is before the first while there are none."""
         first = self._connection.execute("SELECT min(seq) FROM event").fetchone()[0]
         last = self.position().seq
         return Span(last + 1 if first is None else first, last)
+
+    def lost(self) -> tuple[Span, ...]:
+        """The numbers that the journal declares lost, ascending."""
+        rows = self._connection.execute("SELECT first, last FROM lost ORDER BY first")
+        return tuple(Span(first, last) for first, last in rows)
 
     def events(self, after: int = 0, limit: int = -1) -> Iterator[Event]:
         """Yield the events after a sequence number, as many as `limit` (-1: all of them).
@@ -152,7 +140,7 @@ class JournalReader:
             JournalBrokenError: a row's hash does not fit its content, or its number is not the event's.
         """
         wanted = "SELECT seq, signed, hash, sig FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-        return map(_event, self._connection.execute(wanted, (after, limit)))
+        return map(event_of, self._connection.execute(wanted, (after, limit)))
 
     def receipt(self) -> Receipt | None:
         """The district's last word; None: it has not spoken.
@@ -160,13 +148,16 @@ class JournalReader:
         Raises:
             JournalBrokenError: what is stored is not a receipt.
         """
-        row = self._connection.execute("SELECT message FROM receipt").fetchone()
+        return self._message("receipt", Receipt)
+
+    def _message(self, table: Literal["receipt", "pruned"], kind: type[M]) -> M | None:
+        row = self._connection.execute(f"SELECT message FROM {table}").fetchone()  # noqa: S608 - one of two names
         if row is None:
             return None
         try:
-            return decode(bytes(row[0]), Receipt)
+            return decode(bytes(row[0]), kind)
         except (MessageError, TypeError) as error:
-            raise JournalBrokenError(f"the stored receipt cannot be read: {error}") from error
+            raise JournalBrokenError(f"the stored {table} note cannot be read: {error}") from error
 
     def receipted_upto(self) -> int:
         """The last event that the district has signed for; 0: none."""
@@ -174,8 +165,10 @@ class JournalReader:
         return receipt.upto_seq if receipt else 0
 
     def depth(self) -> int:
-        """How many events wait for the district."""
-        return self.position().seq - self.receipted_upto()
+        """How many events wait for the district; numbers that were lost are none."""
+        upto = self.receipted_upto()
+        lost = self._connection.execute("SELECT sum(last - max(first, ?1 + 1) + 1) FROM lost WHERE last > ?1", (upto,))
+        return self.position().seq - upto - (lost.fetchone()[0] or 0)
 
     def pending(self, after: int, limit: int) -> tuple[Event, ...]:
         """The events after a sequence number that the district has not signed for, ascending."""
@@ -191,16 +184,16 @@ class JournalReader:
             JournalBrokenError: a row is damaged.
         """
         since = rfc3339(t)
-        rows = self._connection.execute(RECENT_TAPS, MARKS | {"since": since.encode()})
+        rows = self._connection.execute("SELECT seq, signed, hash, sig FROM event ORDER BY seq DESC")
         taps: dict[str, list[Tap]] = {}
         seen = old = 0
-        for tapped in map(_tapped, map(_checked, rows)):
-            seen += tapped.typ is EventType.ATTENDANCE
-            old += tapped.t < since and tapped.clk.ok
+        for tap in map(tapped, map(checked, rows)):
+            seen += tap.typ is EventType.ATTENDANCE
+            old += tap.t < since and tap.clk.ok
             if seen > LOOKBACK or old > ENOUGH_OLD:
                 break
-            if tapped.typ is EventType.ATTENDANCE and tapped.pid and tapped.act and tapped.t >= since:
-                taps.setdefault(tapped.pid, []).append(Tap(tapped.act, parse_rfc3339(tapped.t)))
+            if tap.typ is EventType.ATTENDANCE and tap.pid and tap.act and tap.t >= since:
+                taps.setdefault(tap.pid, []).append(Tap(tap.act, parse_rfc3339(tap.t)))
         return {pid: tuple(reversed(of_person)) for pid, of_person in taps.items()}
 
     def thresholds(self) -> Mapping[Modality, Thresholds]:
@@ -209,26 +202,36 @@ class JournalReader:
         Raises:
             JournalBrokenError: a row is damaged.
         """
-        found = {}
-        for modality in Modality:
-            marks = {"mode": f'"mode":"{modality}"'.encode(), "since": self.position().seq - LOOKBACK}
-            for seq, signed, _, _ in map(_checked, self._connection.execute(LATEST_OF_MODE, marks)):
-                judged = _decoded(seq, signed, _Judged)
-                found[modality] = Thresholds(judged.thr, judged.pad.thr if judged.pad else None)
+        found: dict[Modality, Thresholds] = {}
+        rows = self._connection.execute(
+            "SELECT seq, signed, hash, sig FROM event ORDER BY seq DESC LIMIT ?", (LOOKBACK,)
+        )
+        for row in rows:
+            modality = judged_modality(row)
+            if modality is not None and modality not in found:
+                by = judged(checked(row))
+                found[modality] = Thresholds(by.thr, by.pad.thr if by.pad else None)
+            if len(found) == len(Modality):
+                break
         return found
 
-    def verify(self, key: Ed25519PublicKey, after: Position = START, against: Iterable[Position] = ()) -> Position:
+    def verify(
+        self, key: Ed25519PublicKey, after: Position | None = None, against: Iterable[Position] = ()
+    ) -> Position:
         """Check every event after a position by itself and against the one before, and return the last one's.
 
         Args:
             key: the device's.
-            after: START for the whole journal.
+            after: None for all that was not pruned.
             against: what else is known, from signed heads and receipts; shows whether the end is missing.
 
         Raises:
             JournalBrokenError: names the first event that does not hold.
         """
-        last = after
+        pruned = self.pruned()
+        if pruned is not None and not chain.is_signed_pruned(pruned, key):
+            raise JournalBrokenError(f"that events up to {pruned.seq} were pruned is not signed by this device's key")
+        last = after = after or self.base()
         try:
             for event in chain.verify(self.events(after.seq), key, after.seq, after.hash):
                 last = Position(event.seq, event.hash)
@@ -246,18 +249,20 @@ class JournalReader:
         Raises:
             JournalBrokenError: names the first event that does not hold.
         """
-        return self.verify(key, self._at(max(0, self.position().seq - TAIL)))
+        before = "SELECT seq, hash FROM event WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        return self.verify(key, self._position(before, self.position().seq - TAIL) or self.base())
 
     def _check_known(self, known: Position, last: Position) -> None:
         if known.seq > last.seq:
             missing = last.seq + 1
             raise JournalBrokenError(f"event {missing}: is missing: events up to {known.seq} are known of", missing)
-        if self._at(known.seq) != known:
+        if known.seq >= self.base().seq and self._at(known.seq) != known:
             raise JournalBrokenError(f"event {known.seq}: is another than the one that is known of", known.seq)
 
     def _at(self, seq: int) -> Position:
-        if seq == 0:
-            return START
+        base = self.base()
+        if seq == base.seq:
+            return base
         found = self._position("SELECT seq, hash FROM event WHERE seq = ?", seq)
         if found is None:
             raise JournalBrokenError(f"event {seq}: is missing", seq)
@@ -303,7 +308,7 @@ class Journal(JournalReader):
         """
         with transaction(self._connection):
             event = self._sealed(entry, self.origin, self.position())
-            self._connection.execute(INSERT, _row(event))
+            self._connection.execute(INSERT, row_of(event))
         return event
 
     def append_all(self, entries: Iterable[Entry]) -> None:
@@ -317,7 +322,7 @@ class Journal(JournalReader):
             last = self.position()
             for entry in entries:
                 event = self._sealed(entry, self.origin, last)
-                self._connection.execute(INSERT, _row(event))
+                self._connection.execute(INSERT, row_of(event))
                 last = Position(event.seq, event.hash)
 
     def holds(self, entry: Entry, after: int) -> Event | None:
@@ -341,12 +346,42 @@ class Journal(JournalReader):
         with transaction(self._connection):
             if not 0 <= receipt.upto_seq <= self.position().seq:
                 return Acknowledgement.BEYOND_HEAD
+            if receipt.upto_seq < self.base().seq:
+                return Acknowledgement.REPEATED
             if self._at(receipt.upto_seq).hash != receipt.head:
                 return Acknowledgement.OTHER_CHAIN
             if receipt.upto_seq <= self.receipted_upto():
                 return Acknowledgement.REPEATED
             self._connection.execute("INSERT OR REPLACE INTO receipt VALUES (1, ?)", (encode(receipt),))
         return Acknowledgement.ACCEPTED
+
+    def room(self, most_bytes: int, reserve: Reserve) -> Room:
+        """How much room there is on the card that the journal is on."""
+        path = self._connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+        return measured(self._connection, Path(path).parent, most_bytes, reserve)
+
+    def prune(self, at: Moment, before: datetime, most: int) -> int:
+        """Drop the oldest events that the district has signed for; returns how many.
+
+        Args:
+            at: now.
+            before: aware; events whose believed time is later stay, and all after them.
+            most: events at once; one transaction.
+
+        The last `TAIL` events always stay.
+        """
+        with transaction(self._connection):
+            receipt = self.receipt()
+            upto = min(receipt.upto_seq, self.position().seq - TAIL) if receipt else 0
+            dropped = list(takewhile(lambda event: _is_over(event, upto, rfc3339(before)), self.events(0, most)))
+            if receipt is None or not dropped:
+                return 0
+            last = dropped[-1]
+            bare = Pruned(v=VERSION, dev=last.dev, seq=last.seq, hash=last.hash, t=rfc3339(at.t), receipt=receipt)
+            note = encode(chain.sign_pruned(bare, self._key))
+            self._connection.execute("INSERT OR REPLACE INTO pruned VALUES (1, ?, ?)", (last.seq, note))
+            self._connection.execute("DELETE FROM event WHERE seq <= ?", (last.seq,))
+        return len(dropped)
 
     def head(self, at: Moment) -> Head:
         """The device's signed word on how far the journal goes."""
@@ -368,6 +403,7 @@ class Journal(JournalReader):
             head=self.head(at),
             upto_seq=last.seq,
             upto=last.hash,
+            pruned=self.pruned(),
             receipt=self.receipt(),
         )
         return chain.sign_manifest(bare, self._key)
@@ -385,6 +421,11 @@ class Journal(JournalReader):
         except (MessageError, ValueError) as error:
             raise EntryError(f"an entry of type {entry.typ} cannot be an event: {error}") from error
         return event
+
+
+def _is_over(event: Event, upto: int, before: str) -> bool:
+    """Whether an event may be dropped, if those before it are."""
+    return event.seq <= upto and (event.t < before or not event.clk.ok)
 
 
 @contextmanager
@@ -408,42 +449,3 @@ def verify_file(path: Path, key: Ed25519PublicKey, against: Iterable[Position] =
     """
     with opened_journal_file(path) as journal:
         return journal.verify(key, against=against)
-
-
-def _row(event: Event) -> Row:
-    return event.seq, signed_bytes(event), bytes.fromhex(event.hash), bytes.fromhex(event.sig)
-
-
-def _checked(row: tuple[object, ...]) -> Row:
-    """The row, if it is of the stored types and its hash fits its content."""
-    match row:
-        case (int(seq), bytes(signed), bytes(digest), bytes(sig)):
-            if hashlib.sha256(signed).digest() != digest:
-                raise JournalBrokenError(f"event {seq}: its hash does not fit its content", seq)
-            return seq, signed, digest, sig
-        case _:
-            raise JournalBrokenError("a row of the journal is not of the stored types")
-
-
-def _event(row: tuple[object, ...]) -> Event:
-    seq, signed, digest, sig = _checked(row)
-    try:
-        event = from_signed_bytes(signed, digest.hex(), sig.hex())
-    except MessageError as error:
-        raise JournalBrokenError(f"event {seq}: {error}", seq) from error
-    if event.seq != seq:
-        raise JournalBrokenError(f"event {seq}: stored under this number, but says {event.seq}", seq)
-    return event
-
-
-def _tapped(row: Row) -> _Tapped:
-    seq, signed, _, _ = row
-    return _decoded(seq, signed, _Tapped)
-
-
-def _decoded(seq: int, signed: bytes, kind: type[T]) -> T:
-    """As much of an event as a kind has fields for."""
-    try:
-        return msgspec.json.decode(signed, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalBrokenError(f"event {seq}: cannot be read: {error}", seq) from error

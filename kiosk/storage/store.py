@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from kiosk.storage.database import Database, JournalBrokenError, locked_folder, opened_database, scrub_wal
 from kiosk.storage.journal import Journal
 from kiosk.storage.people import People
+from kiosk.storage.upkeep import Limits
 from wire.attendance import Origin
 
 
@@ -27,6 +28,7 @@ class Owner:
     """32 bytes."""
     district_key: Ed25519PublicKey | None = None
     """Whose receipts count; None: nobody's."""
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

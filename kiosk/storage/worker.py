@@ -22,8 +22,10 @@ from typing import TypeVar, assert_never
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import EventRecorded, FaultCleared, FaultRaised, Message, OutboxDepth, PeopleLoaded
 from kiosk.core.ports import Clock
+from kiosk.storage.database import Database, FullError, StorageError, storage_errors
 from kiosk.storage.journal import Acknowledgement, EntryError, Journal
 from kiosk.storage.store import Owner, Store, opened_store
+from kiosk.storage.upkeep import Upkeep
 from kiosk.worker import Worker
 from wire.attendance import Entry, Event, EventType
 from wire.chain import Head, Receipt
@@ -92,6 +94,7 @@ class StorageWorker(Worker):
         self._requests: queue.Queue[_Request] = queue.Queue()
         self._unfinished: _Request | None = None
         self._journal: Journal
+        self._upkeep = Upkeep(owner.directory, owner.limits, post)
         self._last_seq = 0
         self._receipt_misfits = False
 
@@ -118,7 +121,7 @@ class StorageWorker(Worker):
     @contextmanager
     def opened(self) -> Iterator[Store]:
         """The data folder, with the end of its journal verified and its people told to the core."""
-        with opened_store(self._owner) as store:
+        with self._room_made(), opened_store(self._owner) as store:
             self._journal = store.journal
             since = self._clock.read().t - RECENT
             self.post(
@@ -133,6 +136,7 @@ class StorageWorker(Worker):
             self.post(OutboxDepth(store.journal.depth()))
             self._take_up_again()
             self._last_seq = store.journal.position().seq
+            self._upkeep.look_soon()
             yield store
             for request in self._take_all():
                 self._answer(request)
@@ -142,8 +146,10 @@ class StorageWorker(Worker):
         try:
             request = self._requests.get(timeout=TURN_S)
         except queue.Empty:
-            return
-        self._answer(request)
+            pass
+        else:
+            self._answer(request)
+        self._upkeep.tend(self._journal, self._clock.read())
 
     def stop(self) -> None:
         """Do everything asked so far, and end."""
@@ -153,6 +159,16 @@ class StorageWorker(Worker):
         entries = [request for request in (self._unfinished, *self._take_all()) if isinstance(request, _Record)]
         if entries:
             log.error("stopped with %d entries not written; nobody was greeted for them", len(entries))
+
+    @contextmanager
+    def _room_made(self) -> Iterator[None]:
+        """Release the reserve when the card turns out to be full: even to open a database takes some room."""
+        try:
+            yield
+        except StorageError:
+            if self._upkeep.is_card_full():
+                self._upkeep.make_room()
+            raise
 
     def _take_all(self) -> Iterator[_Request]:
         while not self._requests.empty():
@@ -197,8 +213,14 @@ class StorageWorker(Worker):
         """
         self._unfinished = request
         try:
-            written = self._journal.holds(request.entry, self._last_seq) if again else None
-            event = written or self._journal.append(request.entry)
+            with storage_errors(Database.JOURNAL, self._owner.directory):
+                written = self._journal.holds(request.entry, self._last_seq) if again else None
+                event = written or self._journal.append(request.entry)
+        except FullError:
+            if not self._upkeep.make_room():
+                raise
+            self._write(request, again=True)
+            return
         except EntryError as error:
             self._write(self._stand_in(request, error))
             return

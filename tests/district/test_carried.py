@@ -78,7 +78,8 @@ def offices(tmp_path: Path) -> Offices:
         trust(store)
     (tmp_path / "kiosk.toml").write_text(
         f'[device]\nid = "{DEV}"\nunit = "desa-kalimanah"\ndistrict = "{DISTRICT}"\n'
-        f'[storage]\ndirectory = "kiosk"\n[fingerprint]\nport = "none"\n[uplink]\ndistrict_key = "{district_public(tmp_path)}"\n'
+        f'[storage]\ndirectory = "kiosk"\n[fingerprint]\nport = "none"\n'
+        f'[uplink]\ndistrict_key = "{district_public(tmp_path)}"\n'
     )
     written(tmp_path / "kiosk", 3)
     return Offices(tmp_path)

@@ -23,7 +23,7 @@ from kiosk.storage.database import locked_folder
 from kiosk.storage.journal import Journal, verify_file
 from kiosk.storage.store import opened_store
 from kiosk.storage.worker import UNWRITABLE, StorageWorker
-from tests.storage.office import CONSENT, PUBLIC, SITI, opened_journal, owner, references_of, written
+from tests.storage.office import CONSENT, PUBLIC, SITI, forge, opened_journal, owner, references_of, written
 from tests.wire.examples import DISTRICT_KEY, MORNING, OTHER_KEY, moment, receipt, tap
 from wire import chain
 from wire.attendance import Act, Entry, Event, EventType
@@ -241,9 +241,8 @@ def enrol_siti(folder: Path) -> None:
 
 
 def test_a_broken_journal_takes_the_kiosk_out_of_service(tmp_path: Path) -> None:
-    written(tmp_path, 2)
-    raw = (tmp_path / "journal.db").read_bytes()
-    (tmp_path / "journal.db").write_bytes(raw.replace(b'"pid":"p-siti"', b'"pid":"p-budi"'))
+    event, _ = written(tmp_path, 2)
+    forge(tmp_path, msgspec.structs.replace(event, pid="p-budi"))
     with running(tmp_path) as office:
         fault = office.wait_for(FaultRaised)
 
