@@ -25,7 +25,7 @@ from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
-from kiosk.custody import export_journal, import_receipt
+from kiosk.custody import export_journal, import_receipt, resume_journal
 from kiosk.enrolment import Applicant, enrol_person, enrolled, erase_person
 from kiosk.granting import accept_grant, request
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
@@ -146,6 +146,8 @@ def _add_journal(
     importing = journal.add_parser("import", parents=[configured], help="take the receipt that `district import` wrote")
     importing.add_argument("receipt", type=Path)
     importing.set_defaults(command=_journal_import)
+    resuming = journal.add_parser("resume", parents=[configured], help="let a copied or restored card go on; see J07")
+    resuming.set_defaults(command=_journal_resume)
     verifying = journal.add_parser("verify", help="check hashes, signatures and completeness; of an export too")
     verifying.add_argument("file", type=Path)
     verifying.add_argument("--key", required=True, metavar="PUB", help="the terminal's public key, 64 hex digits")
@@ -287,6 +289,13 @@ def _journal_import(options: argparse.Namespace) -> int:
     outcome, waiting = import_receipt(_terminal(options), options.receipt)
     print(f"{options.receipt}: {outcome}; {waiting} events wait for the district")
     return OK if outcome.fits else NOT_IN_ORDER
+
+
+def _journal_resume(options: argparse.Namespace) -> int:
+    event = resume_journal(_terminal(options))
+    lost = ", ".join(f"{span.first} to {span.last}" for span in event.lost)
+    print(f"goes on at event {event.seq}; declared lost: {lost}")
+    return OK
 
 
 def _journal_verify(options: argparse.Namespace) -> int:

@@ -8,9 +8,11 @@ from kiosk.storage.export import export, take_receipt
 from kiosk.storage.journal import Acknowledgement
 from kiosk.storage.store import opened_store
 from kiosk.terminal import Terminal
-from wire.attendance import Entry, EventType, Span
+from wire.attendance import Entry, Event, EventType, Span
 from wire.chain import Manifest
 
+RESUMED = "resumed"
+"""`reason` of the audit event with which a copied or restored card goes on."""
 EXPORTED = "exported"
 """`reason` of the audit event of an export; the last event in it."""
 
@@ -43,3 +45,13 @@ def import_receipt(terminal: Terminal, path: Path) -> tuple[Acknowledgement, int
     with opened_store(terminal.owner()) as store:
         outcome = take_receipt(store.journal, path)
         return outcome, store.journal.depth()
+
+
+def resume_journal(terminal: Terminal) -> Event:
+    """Let a card that is a copy or an old backup go on, far above every number that was used; return the event of it.
+
+    Raises:
+        StorageError: the journal cannot be used, or the terminal is running.
+    """
+    with opened_store(terminal.owner()) as store:
+        return store.journal.resume(terminal.clock.read(), RESUMED)

@@ -185,8 +185,8 @@ def verify_link(seq: int, head: str, event: Event) -> None:
 def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: str = GENESIS) -> Iterator[Event]:
     """Yield the events, each checked by itself and against the one before it.
 
-    Numbers may be missing where a later event declares them `lost`; the event after such a hole can only be checked
-    by itself, but the one that declares it must follow the one before it.
+    Numbers may be missing where a later event declares them `lost`. The event after such a hole can only be checked by
+    itself, and so can the one that declares it: what it follows may be lost too.
 
     Args:
         seq: the sequence number before the first event; 0 for a whole journal.
@@ -202,8 +202,7 @@ def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: s
         try:
             if event.seq > seq + 1 and len(holes) < MOST_HOLES:
                 holes.append(Span(seq + 1, event.seq - 1))
-                verify_declaration(head, event)
-            else:
+            elif event.seq != seq + 1 or not event.lost:
                 verify_link(seq, head, event)
             verify_event(event, key)
         except ChainError as error:
@@ -213,16 +212,6 @@ def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: s
         seq, head = event.seq, event.hash
     if holes:
         raise _missing(holes[0])
-
-
-def verify_declaration(head: str, event: Event) -> None:
-    """Check that an event that declares the numbers before it lost follows the last one before them.
-
-    Raises:
-        ChainError: it follows another.
-    """
-    if event.lost and event.prev != head:
-        raise ChainError(event.seq, "does not follow the event before it")
 
 
 def is_declared(hole: Span, lost: Iterable[Span]) -> bool:

@@ -8,27 +8,25 @@ the chain goes on.
     pruned ─▶ event p+1 … event n        (never changed, else never deleted: triggers in migrations/)
       └─ "up to p"       └─ receipt "up to k": p ≤ k ≤ n, only ever rises; k+1 … n are pending
 
-`JournalReader` needs no key and runs on a copy of the file; `Journal` writes.
+`kiosk.storage.reader` reads, and needs no key; here it is written.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from kiosk.core.biometrics import Modality, Thresholds
-from kiosk.core.schedule import Tap
-from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_readonly, transaction
-from kiosk.storage.rows import LARGEST_EVENT, checked, event_of, judged, judged_modality, row_of, tapped
+from kiosk.storage.database import Database, StorageError, opened_readonly, scrub_wal, transaction
+from kiosk.storage.highwater import LEAP, HighWater
+from kiosk.storage.reader import LOOKBACK, TAIL, JournalReader, Position
+from kiosk.storage.rows import LARGEST_EVENT, row_of
 from kiosk.storage.space import Reserve, Room, measured
 from wire import chain
 from wire.attendance import (
@@ -36,28 +34,19 @@ from wire.attendance import (
     Entry,
     Event,
     EventType,
-    Message,
     MessageError,
     Moment,
     Origin,
     Span,
     decode,
     encode,
-    parse_rfc3339,
     rfc3339,
 )
-from wire.chain import ChainError, Head, Manifest, Pruned, Receipt
-
-TAIL = 500
-"""Events that are verified at start; 0.15 s here."""
-LOOKBACK = 10_000
-"""Attendance events that are looked at for recent taps: two days of 1,000 people are 4,000."""
-ENOUGH_OLD = 1_000
-"""Events whose believed time is too early, after which no more recent one is looked for. One is not enough: a clock can
-be wrong for an afternoon, and be believed."""
+from wire.chain import Head, Manifest, Pruned, Receipt
 
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?)"
-M = TypeVar("M", bound=Message)
+MOST_SPANS = 40
+"""Lost numbers are named in so many spans at most, so that the event stays within its limit."""
 
 
 class EntryError(StorageError):
@@ -82,200 +71,8 @@ class Acknowledgement(StrEnum):
         return self in {Acknowledgement.ACCEPTED, Acknowledgement.REPEATED}
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the chain."""
-
-    seq: int
-    """0: before the first event."""
-    hash: str
-    """Of event `seq`, 64 hexadecimal digits."""
-
-
-START = Position(0, chain.GENESIS)
-
-
-class JournalReader:
-    """Reads and verifies a journal."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def position(self) -> Position:
-        """The last event's place."""
-        return self._position("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1") or self.base()
-
-    def base(self) -> Position:
-        """The place from which the chain goes on here: the last event that was pruned, or the journal's beginning.
-
-        Raises:
-            JournalBrokenError: the note of what was pruned cannot be read.
-        """
-        pruned = self.pruned()
-        return Position(pruned.seq, pruned.hash) if pruned else START
-
-    def pruned(self) -> Pruned | None:
-        """The device's word on what was dropped after the district's receipt; None: nothing was.
-
-        Raises:
-            JournalBrokenError: what is stored is not that.
-        """
-        return self._message("pruned", Pruned)
-
-    def kept(self) -> Span:
-        """The numbers of the events that are here; the last is before the first while there are none."""
-        first = self._connection.execute("SELECT min(seq) FROM event").fetchone()[0]
-        last = self.position().seq
-        return Span(last + 1 if first is None else first, last)
-
-    def lost(self) -> tuple[Span, ...]:
-        """The numbers that the journal declares lost, ascending."""
-        rows = self._connection.execute("SELECT first, last FROM lost ORDER BY first")
-        return tuple(Span(first, last) for first, last in rows)
-
-    def events(self, after: int = 0, limit: int = -1) -> Iterator[Event]:
-        """Yield the events after a sequence number, as many as `limit` (-1: all of them).
-
-        Raises:
-            JournalBrokenError: a row's hash does not fit its content, or its number is not the event's.
-        """
-        wanted = "SELECT seq, signed, hash, sig FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-        return map(event_of, self._connection.execute(wanted, (after, limit)))
-
-    def receipt(self) -> Receipt | None:
-        """The district's last word; None: it has not spoken.
-
-        Raises:
-            JournalBrokenError: what is stored is not a receipt.
-        """
-        return self._message("receipt", Receipt)
-
-    def _message(self, table: Literal["receipt", "pruned"], kind: type[M]) -> M | None:
-        row = self._connection.execute(f"SELECT message FROM {table}").fetchone()  # noqa: S608 - one of two names
-        if row is None:
-            return None
-        try:
-            return decode(bytes(row[0]), kind)
-        except (MessageError, TypeError) as error:
-            raise JournalBrokenError(f"the stored {table} note cannot be read: {error}") from error
-
-    def receipted_upto(self) -> int:
-        """The last event that the district has signed for; 0: none."""
-        receipt = self.receipt()
-        return receipt.upto_seq if receipt else 0
-
-    def depth(self) -> int:
-        """How many events wait for the district; numbers that were lost are none."""
-        upto = self.receipted_upto()
-        lost = self._connection.execute("SELECT sum(last - max(first, ?1 + 1) + 1) FROM lost WHERE last > ?1", (upto,))
-        return self.position().seq - upto - (lost.fetchone()[0] or 0)
-
-    def pending(self, after: int, limit: int) -> tuple[Event, ...]:
-        """The events after a sequence number that the district has not signed for, ascending."""
-        return tuple(self.events(max(after, self.receipted_upto()), limit))
-
-    def taps_since(self, t: datetime) -> Mapping[str, tuple[Tap, ...]]:
-        """Recent attendance by person, in the order of the journal.
-
-        Args:
-            t: aware; earlier taps are left out.
-
-        Raises:
-            JournalBrokenError: a row is damaged.
-        """
-        since = rfc3339(t)
-        rows = self._connection.execute("SELECT seq, signed, hash, sig FROM event ORDER BY seq DESC")
-        taps: dict[str, list[Tap]] = {}
-        seen = old = 0
-        for tap in map(tapped, map(checked, rows)):
-            seen += tap.typ is EventType.ATTENDANCE
-            old += tap.t < since and tap.clk.ok
-            if seen > LOOKBACK or old > ENOUGH_OLD:
-                break
-            if tap.typ is EventType.ATTENDANCE and tap.pid and tap.act and tap.t >= since:
-                taps.setdefault(tap.pid, []).append(Tap(tap.act, parse_rfc3339(tap.t)))
-        return {pid: tuple(reversed(of_person)) for pid, of_person in taps.items()}
-
-    def thresholds(self) -> Mapping[Modality, Thresholds]:
-        """What recent events say that each modality was judged by; without those that none speaks of.
-
-        Raises:
-            JournalBrokenError: a row is damaged.
-        """
-        found: dict[Modality, Thresholds] = {}
-        rows = self._connection.execute(
-            "SELECT seq, signed, hash, sig FROM event ORDER BY seq DESC LIMIT ?", (LOOKBACK,)
-        )
-        for row in rows:
-            modality = judged_modality(row)
-            if modality is not None and modality not in found:
-                by = judged(checked(row))
-                found[modality] = Thresholds(by.thr, by.pad.thr if by.pad else None)
-            if len(found) == len(Modality):
-                break
-        return found
-
-    def verify(
-        self, key: Ed25519PublicKey, after: Position | None = None, against: Iterable[Position] = ()
-    ) -> Position:
-        """Check every event after a position by itself and against the one before, and return the last one's.
-
-        Args:
-            key: the device's.
-            after: None for all that was not pruned.
-            against: what else is known, from signed heads and receipts; shows whether the end is missing.
-
-        Raises:
-            JournalBrokenError: names the first event that does not hold.
-        """
-        pruned = self.pruned()
-        if pruned is not None and not chain.is_signed_pruned(pruned, key):
-            raise JournalBrokenError(f"that events up to {pruned.seq} were pruned is not signed by this device's key")
-        last = after = after or self.base()
-        try:
-            for event in chain.verify(self.events(after.seq), key, after.seq, after.hash):
-                last = Position(event.seq, event.hash)
-        except ChainError as error:
-            raise JournalBrokenError(str(error), error.seq) from error
-        receipt = self.receipt()
-        receipted = [Position(receipt.upto_seq, receipt.head)] if receipt else []
-        for known in (*receipted, *against):
-            self._check_known(known, last)
-        return last
-
-    def verify_tail(self, key: Ed25519PublicKey) -> Position:
-        """Check the last `TAIL` events, and that what the district has signed for is there.
-
-        Raises:
-            JournalBrokenError: names the first event that does not hold.
-        """
-        before = "SELECT seq, hash FROM event WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-        return self.verify(key, self._position(before, self.position().seq - TAIL) or self.base())
-
-    def _check_known(self, known: Position, last: Position) -> None:
-        if known.seq > last.seq:
-            missing = last.seq + 1
-            raise JournalBrokenError(f"event {missing}: is missing: events up to {known.seq} are known of", missing)
-        if known.seq >= self.base().seq and self._at(known.seq) != known:
-            raise JournalBrokenError(f"event {known.seq}: is another than the one that is known of", known.seq)
-
-    def _at(self, seq: int) -> Position:
-        base = self.base()
-        if seq == base.seq:
-            return base
-        found = self._position("SELECT seq, hash FROM event WHERE seq = ?", seq)
-        if found is None:
-            raise JournalBrokenError(f"event {seq}: is missing", seq)
-        return found
-
-    def _position(self, query: str, *values: int) -> Position | None:
-        row = self._connection.execute(query, values).fetchone()
-        if row is None:
-            return None
-        seq, digest = row
-        if not isinstance(seq, int) or not isinstance(digest, bytes):
-            raise JournalBrokenError("a row of the journal is not of the stored types")
-        return Position(seq, digest.hex())
+ANOTHER_CARD = frozenset({Acknowledgement.BEYOND_HEAD, Acknowledgement.OTHER_CHAIN})
+"""What our district can only have signed if another card spoke for this device."""
 
 
 class Journal(JournalReader):
@@ -287,15 +84,19 @@ class Journal(JournalReader):
         origin: Origin,
         key: Ed25519PrivateKey,
         district_key: Ed25519PublicKey | None = None,
+        numbers: HighWater | None = None,
     ) -> None:
         """
         Args:
             origin: what the events say about the device from now on; may be set anew when it changes.
             key: the device's identity.
             district_key: whose receipts count; None: nobody's.
+            numbers: remembers which numbers may have been used; None: nobody does.
         """
         super().__init__(connection)
         self.origin = origin
+        self.numbers = numbers
+        self.name: str = connection.execute("SELECT name FROM name").fetchone()[0]
         self._key = key
         self._district_key = district_key
 
@@ -308,6 +109,7 @@ class Journal(JournalReader):
         """
         with transaction(self._connection):
             event = self._sealed(entry, self.origin, self.position())
+            self._reserve(event.seq)
             self._connection.execute(INSERT, row_of(event))
         return event
 
@@ -322,6 +124,7 @@ class Journal(JournalReader):
             last = self.position()
             for entry in entries:
                 event = self._sealed(entry, self.origin, last)
+                self._reserve(event.seq)
                 self._connection.execute(INSERT, row_of(event))
                 last = Position(event.seq, event.hash)
 
@@ -337,17 +140,81 @@ class Journal(JournalReader):
         """
         return next((event for event in self.events(after) if self._is_made_of(event, entry)), None)
 
+    @property
+    def public_key(self) -> Ed25519PublicKey:
+        """What the events verify with."""
+        return self._key.public_key()
+
+    def is_ours(self, receipt: Receipt) -> bool:
+        """Whether it is our district's word about this device."""
+        signed = self._district_key is not None and chain.is_signed_receipt(receipt, self._district_key)
+        return signed and receipt.dev == self.origin.dev
+
+    @contextmanager
+    def begun_at(self, base: Position, receipt: Receipt | None, at: Moment) -> Iterator[None]:
+        """Begin an empty journal after a place that the district has signed for; all done inside, or nothing."""
+        with transaction(self._connection):
+            if receipt is not None:
+                self._connection.execute("INSERT INTO receipt VALUES (1, ?)", (encode(receipt),))
+                if base.seq:
+                    self._note_pruned(base, receipt, at)
+            yield
+
+    def take_over(self, event: Event) -> None:
+        """Store an event of an earlier journal, after the last one or farther on; `leap` then declares the hole."""
+        last = self.position().seq
+        if event.seq > last + 1:
+            self._connection.execute("INSERT INTO lost VALUES (?, ?)", (last + 1, event.seq - 1))
+        self._connection.execute(INSERT, row_of(event))
+
+    def leap(self, at: Moment, reason: str, upto: int) -> Event:
+        """Go on above a number, in the caller's transaction, with an audit event that declares what is missing lost.
+
+        Args:
+            upto: the highest number that may have been used.
+        """
+        last = self.position()
+        if upto > last.seq:
+            self._connection.execute("INSERT INTO lost VALUES (?, ?)", (last.seq + 1, upto))
+        spans = [span for span in self.lost() if span.last > self.base().seq]
+        place = Position(max(upto, last.seq), last.hash)
+        event = self._sealed(Entry(EventType.AUDIT, at, reason=reason, lost=limited(spans)), self.origin, place)
+        self._reserve(event.seq)
+        self._connection.execute(INSERT, row_of(event))
+        return event
+
+    def resume(self, at: Moment, reason: str) -> Event:
+        """Go on far above every number that may have been used, on a card that is a copy or an old backup."""
+        mark = self.numbers.mark if self.numbers else None
+        known = [self.position().seq, mark.upto_seq if mark else 0, mark.ahead.upto_seq if mark and mark.ahead else 0]
+        with transaction(self._connection):
+            event = self.leap(at, reason, max(known) + LEAP)
+        if self.numbers is not None:
+            self.numbers.set_ahead(None)
+        return event
+
+    def ahead(self) -> Receipt | None:
+        """The district's word about events that are not here: this card is a copy, or an old backup."""
+        mark = self.numbers.mark if self.numbers else None
+        return mark.ahead if mark else None
+
     def acknowledge(self, receipt: Receipt) -> Acknowledgement:
         """Let go of the events that the district has signed for, if this is its word about this journal."""
         if self._district_key is None or not chain.is_signed_receipt(receipt, self._district_key):
             return Acknowledgement.NOT_SIGNED
         if receipt.dev != self.origin.dev:
             return Acknowledgement.OTHER_DEVICE
+        outcome = self._judged(receipt)
+        if outcome in ANOTHER_CARD and self.numbers is not None:
+            self.numbers.set_ahead(receipt)
+        return outcome
+
+    def _judged(self, receipt: Receipt) -> Acknowledgement:
         with transaction(self._connection):
             if not 0 <= receipt.upto_seq <= self.position().seq:
                 return Acknowledgement.BEYOND_HEAD
-            if receipt.upto_seq < self.base().seq:
-                return Acknowledgement.REPEATED
+            if receipt.upto_seq < self.base().seq or self.is_lost(receipt.upto_seq):
+                return Acknowledgement.REPEATED  # of what is not here; the next one will speak of what is
             if self._at(receipt.upto_seq).hash != receipt.head:
                 return Acknowledgement.OTHER_CHAIN
             if receipt.upto_seq <= self.receipted_upto():
@@ -370,18 +237,32 @@ class Journal(JournalReader):
 
         The last `TAIL` events always stay.
         """
-        with transaction(self._connection):
-            receipt = self.receipt()
-            upto = min(receipt.upto_seq, self.position().seq - TAIL) if receipt else 0
-            dropped = list(takewhile(lambda event: _is_over(event, upto, rfc3339(before)), self.events(0, most)))
-            if receipt is None or not dropped:
-                return 0
+        receipt = self.receipt()
+        upto = min(receipt.upto_seq, self.position().seq - TAIL) if receipt else 0
+        dropped = list(takewhile(lambda event: _is_over(event, upto, rfc3339(before)), self.events(0, most)))
+        if receipt is not None and dropped:
             last = dropped[-1]
-            bare = Pruned(v=VERSION, dev=last.dev, seq=last.seq, hash=last.hash, t=rfc3339(at.t), receipt=receipt)
-            note = encode(chain.sign_pruned(bare, self._key))
-            self._connection.execute("INSERT OR REPLACE INTO pruned VALUES (1, ?, ?)", (last.seq, note))
-            self._connection.execute("DELETE FROM event WHERE seq <= ?", (last.seq,))
+            with transaction(self._connection):
+                self._note_pruned(Position(last.seq, last.hash), receipt, at)
+                self._connection.execute("DELETE FROM event WHERE seq <= ?", (last.seq,))
         return len(dropped)
+
+    def verify_recent(self) -> None:
+        """Check every event that waits for the district, and as many as may be looked at for recent taps.
+
+        Raises:
+            JournalBrokenError: names the first one that does not hold.
+        """
+        self.verify(self.public_key, self.before(min(self.receipted_upto(), self.position().seq - LOOKBACK)))
+
+    def scrub(self) -> None:
+        """Move everything into the file and leave its log empty; see `scrub_wal`."""
+        scrub_wal(self._connection)
+
+    def may_be_missing(self) -> tuple[Span, ...]:
+        """The numbers that are declared lost, while the district has not signed for that."""
+        upto = self.receipted_upto()
+        return tuple(span for span in self.lost() if span.last > upto)
 
     def head(self, at: Moment) -> Head:
         """The device's signed word on how far the journal goes."""
@@ -408,6 +289,16 @@ class Journal(JournalReader):
         )
         return chain.sign_manifest(bare, self._key)
 
+    def _note_pruned(self, last: Position, receipt: Receipt, at: Moment) -> None:
+        dev = self.origin.dev
+        bare = Pruned(v=VERSION, dev=dev, seq=last.seq, hash=last.hash, t=rfc3339(at.t), receipt=receipt)
+        note = encode(chain.sign_pruned(bare, self._key))
+        self._connection.execute("INSERT OR REPLACE INTO pruned VALUES (1, ?, ?)", (last.seq, note))
+
+    def _reserve(self, seq: int) -> None:
+        if self.numbers is not None and not self.numbers.covers(seq, self.name):
+            self.numbers.reserve(seq, self.name, self.receipt())
+
     def _is_made_of(self, event: Event, entry: Entry) -> bool:
         origin = Origin(event.dev, event.unit, event.tz, event.cfg, event.roster, event.model)
         return self._sealed(entry, origin, Position(event.seq - 1, event.prev)) == event
@@ -421,6 +312,13 @@ class Journal(JournalReader):
         except (MessageError, ValueError) as error:
             raise EntryError(f"an entry of type {entry.typ} cannot be an event: {error}") from error
         return event
+
+
+def limited(spans: list[Span]) -> tuple[Span, ...]:
+    """The same numbers, and perhaps more, in few enough spans for one event."""
+    if len(spans) <= MOST_SPANS:
+        return tuple(spans)
+    return (*spans[: MOST_SPANS - 1], Span(spans[MOST_SPANS - 1].first, spans[-1].last))
 
 
 def _is_over(event: Event, upto: int, before: str) -> bool:

@@ -1,6 +1,6 @@
 """An event as a row: its signed bytes, compressed, with hash and signature; read back only if they fit.
 
-Events are alike, so `DICTIONARY` says beforehand what most of them have: 690 bytes become about 280 (see
+Events are alike, so `DICTIONARY` says beforehand what most of them have: 570 bytes become about 230 (see
 docs/adr/0020-pruning-and-quarantine.md). Rows of the first schema are not compressed, and begin with a brace.
 """
 

@@ -146,7 +146,8 @@ def test_two_heads_for_one_number_are_a_fork(offices: Offices, capsys: pytest.Ca
             journal.append(tap("p-budi", after_s=number))
     offices.export()
     offices.take(offices.only(".jsonl"))
-    (offices.folder / "copy" / "journal.db").replace(offices.journal / "journal.db")
+    for name in ("journal.db", "journal.mark"):
+        (offices.folder / "copy" / name).replace(offices.journal / name)
     offices.only(".jsonl").unlink()
     offices.export()
 

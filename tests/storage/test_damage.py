@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from kiosk.storage.database import JournalBrokenError, StorageError
-from kiosk.storage.journal import Position, opened_journal_file, verify_file
+from kiosk.storage.journal import opened_journal_file, verify_file
+from kiosk.storage.reader import Position
 from kiosk.storage.rows import row_of
 from tests.storage.office import PUBLIC, forge, opened_journal, written
 from tests.wire.examples import receipt, tap

@@ -40,3 +40,11 @@ WHEN NEW.seq <> (SELECT coalesce(max(seq), (SELECT seq FROM pruned), 0) + 1 FROM
 BEGIN
     SELECT raise(ABORT, 'the sequence number does not follow the last one');
 END;
+
+-- Which journal this is, so that a new file is not taken for the one whose numbers were reserved (highwater.py).
+CREATE TABLE name (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    name TEXT NOT NULL
+) STRICT;
+
+INSERT INTO name VALUES (1, lower(hex(randomblob(8))));
