@@ -25,7 +25,7 @@ from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
-from kiosk.custody import export_journal, import_receipt, resume_journal
+from kiosk.custody import back_up, export_journal, import_receipt, restore, resume_journal
 from kiosk.enrolment import Applicant, enrol_person, enrolled, erase_person
 from kiosk.granting import accept_grant, request
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
@@ -34,6 +34,7 @@ from kiosk.sim.morning import play
 from kiosk.storage.database import JournalBrokenError
 from kiosk.storage.export import described, verified_file
 from kiosk.storage.journal import opened_journal_file
+from kiosk.storage.phrase import read_phrase
 from kiosk.terminal import Terminal
 from kiosk.trace import Album, print_changes
 from kiosk.worker import Bell
@@ -109,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     erasing = people.add_parser("erase", parents=[configured], help="destroy all that is kept of a person but events")
     erasing.add_argument("pid")
     erasing.set_defaults(command=_people_erase)
+
+    backing = commands.add_parser("backup", parents=[configured], help="keys, people and journal, for another card")
+    backing.add_argument("--out", type=Path, required=True, metavar="FILE")
+    backing.set_defaults(command=_backup)
+    restoring = commands.add_parser("restore", parents=[configured], help="put a backup in place; asks for its phrase")
+    restoring.add_argument("file", type=Path)
+    restoring.set_defaults(command=_restore)
 
     key = commands.add_parser("key", parents=[configured], help="print the public key that the district must know")
     key.set_defaults(command=_key)
@@ -276,6 +284,20 @@ def _device_request(options: argparse.Namespace) -> int:
 def _device_accept(options: argparse.Namespace) -> int:
     accepted = accept_grant(Terminal.of(config.load(options.config)), options.file, options.code)
     print(f"accepted; the certificate holds until {accepted.until:%Y-%m-%d}. Renew it before by another request")
+    return OK
+
+
+def _backup(options: argparse.Namespace) -> int:
+    phrase = back_up(_terminal(options), options.out)
+    print(f"{options.out}: written. Only this phrase opens it. It is shown once; write it down, keep it elsewhere:")
+    print(f"\n    {phrase}\n")
+    return OK
+
+
+def _restore(options: argparse.Namespace) -> int:
+    print("the recovery phrase:", file=sys.stderr)
+    event = restore(config.load(options.config), options.file, read_phrase(sys.stdin.readline()))
+    print(f"{options.file}: restored; the journal goes on at event {event.seq}")
     return OK
 
 

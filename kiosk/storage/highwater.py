@@ -15,13 +15,23 @@ import msgspec
 
 from kiosk.storage.database import FullError, StorageError
 from kiosk.storage.files import whole_file
-from wire.attendance import VERSION, Message, MessageError, decode, encode
+from wire.attendance import VERSION, Message, MessageError, Moment, decode, encode
 from wire.chain import Receipt
 
+MARK = "journal.mark"
 BLOCK = 256
 """Numbers reserved at once: two more fsyncs for so many events, and at most so many numbers skipped."""
 LEAP = 1_000_000
-"""Numbers skipped where nobody knows what was used: more than a terminal writes between two backups."""
+"""Numbers skipped at least where nobody knows what was used: more than a terminal writes between two backups."""
+
+
+def far_above(seq: int, at: Moment) -> int:
+    """Return a number above every one that can have been used, where only a lower bound of those is known.
+
+    It is the time in seconds since 1970, if that is more: no terminal writes an event a second for years, and the next
+    card that is restored from the same backup begins higher. A clock that stands at 1970 leaves the leap.
+    """
+    return max(seq + LEAP, int(at.t.timestamp()))
 
 
 class Mark(Message, frozen=True, kw_only=True):
@@ -42,7 +52,7 @@ class HighWater:
     """The file. Belongs to whoever has the folder locked."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "journal.mark"
+        self._path = folder / MARK
         self.mark = _read(self._path)
         """None: there is none, or it is damaged."""
 

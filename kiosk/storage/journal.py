@@ -24,7 +24,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kiosk.storage.database import Database, StorageError, opened_readonly, scrub_wal, transaction
-from kiosk.storage.highwater import LEAP, HighWater
+from kiosk.storage.highwater import HighWater, far_above
 from kiosk.storage.reader import LOOKBACK, TAIL, JournalReader, Position
 from kiosk.storage.rows import LARGEST_EVENT, row_of
 from kiosk.storage.space import Reserve, Room, measured
@@ -188,7 +188,7 @@ class Journal(JournalReader):
         mark = self.numbers.mark if self.numbers else None
         known = [self.position().seq, mark.upto_seq if mark else 0, mark.ahead.upto_seq if mark and mark.ahead else 0]
         with transaction(self._connection):
-            event = self.leap(at, reason, max(known) + LEAP)
+            event = self.leap(at, reason, far_above(max(known), at))
         if self.numbers is not None:
             self.numbers.set_ahead(None)
         return event

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kiosk.storage.database import Database, JournalBrokenError, StorageError
 from kiosk.storage.files import sync_folder
-from kiosk.storage.highwater import LEAP
+from kiosk.storage.highwater import far_above
 from kiosk.storage.journal import Journal
 from kiosk.storage.reader import START, JournalReader, Position
 from kiosk.storage.rows import event_of
@@ -138,7 +138,7 @@ def begin_anew(journal: Journal, source: Path | None, at: Moment) -> Event:
         known = [*(damaged.receipts() if damaged else ()), *([mark.receipt] if mark and mark.receipt else ())]
         receipt = max((each for each in known if journal.is_ours(each)), key=lambda each: each.upto_seq, default=None)
         last = max(damaged.last_seq() if damaged else 0, receipt.upto_seq if receipt else 0)
-        upto = max(mark.upto_seq, last) if mark else last + LEAP
+        upto = max(mark.upto_seq, last) if mark else far_above(last, at)
         with journal.begun_at(_base(damaged, receipt, journal.public_key), receipt, at):
             if damaged is not None:
                 for event in _salvaged(damaged, journal, upto if mark else last):

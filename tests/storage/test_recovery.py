@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from kiosk.core.messages import EventRecorded, FaultCleared, FaultRaised, People
 from kiosk.storage import reader as reader_module
 from kiosk.storage.database import Database, JournalBrokenError, PeopleBrokenError
 from kiosk.storage.export import Verified, export, verified_file
-from kiosk.storage.highwater import BLOCK, LEAP
+from kiosk.storage.highwater import BLOCK, LEAP, far_above
 from kiosk.storage.journal import Acknowledgement, Journal, opened_journal_file
 from kiosk.storage.recovery import RESTARTED, move_aside
 from kiosk.storage.store import opened_store
@@ -96,7 +97,7 @@ def test_where_not_even_the_numbers_are_known_it_goes_on_far_above(tmp_path: Pat
     *kept, restart = repaired(tmp_path)
 
     assert kept[-1] == before[-1]
-    assert restart.seq == 40 + LEAP + 1
+    assert restart.seq == far_above(40, NOW) + 1 == round(NOW.t.timestamp() - 0.5) + 1
 
 
 def test_no_number_is_given_twice_when_an_old_copy_is_put_back(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_card_that_is_told_to_go_on_does_so_above_every_number(tmp_path: Path)
     with opened_journal(tmp_path) as journal:
         assert journal.acknowledge(receipt(events(9)[8])) is Acknowledgement.BEYOND_HEAD
         event = journal.resume(NOW, "resumed")
-        assert (event.seq, event.lost) == (BLOCK + LEAP + 1, (Span(4, BLOCK + LEAP),))
+        assert (event.seq, event.lost) == (far_above(0, NOW) + 1, (Span(4, far_above(0, NOW)),))
         assert journal.depth() == 4
     with running(tmp_path) as office:
         office.wait_for(PeopleLoaded)
@@ -253,6 +254,10 @@ def test_a_receipt_for_another_event_of_the_same_number_shows_a_copy(tmp_path: P
     with opened_journal(tmp_path) as journal:
         assert journal.acknowledge(chain.sign_receipt(other, DISTRICT_KEY)) is Acknowledgement.OTHER_CHAIN
         assert journal.ahead() is not None
+
+
+def test_with_a_clock_at_1970_a_card_goes_on_a_million_numbers_above() -> None:
+    assert far_above(300, replace(NOW, t=datetime(1970, 1, 1, 0, 2, tzinfo=UTC))) == 300 + LEAP
 
 
 def test_numbers_are_reserved_before_they_are_used(tmp_path: Path) -> None:

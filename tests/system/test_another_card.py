@@ -16,7 +16,7 @@ from district.store import Misfit, opened_store
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import EventRecorded, FaultCleared, FaultRaised, PeopleLoaded
 from kiosk.sim.broker import Broker, BrokerKind
-from kiosk.storage.highwater import BLOCK, LEAP
+from kiosk.storage.highwater import BLOCK, far_above
 from tests.brokers import DEV, RunningDistrict
 from tests.storage.office import opened_journal, written
 from tests.storage.test_recovery import NOW, garbled
@@ -106,7 +106,7 @@ def test_a_restored_card_goes_on_when_it_is_told_to_and_no_number_is_used_twice(
 
     numbers = [each.seq for each in held(tmp_path)]
     assert numbers == [1, 2, 3, 4, 5, 6, 7, event.seq, event.seq + 1, event.seq + 2]
-    assert event.seq == BLOCK + LEAP + 1
+    assert event.seq == far_above(BLOCK, NOW) + 1
     assert problems(tmp_path) == (
         f"events 8 to {event.seq - 1} may be lost: the terminal says so in event {event.seq}",
     )
