@@ -209,7 +209,9 @@ class JournalReader:
         if known.seq > last.seq:
             missing = last.seq + 1
             raise JournalBrokenError(f"event {missing}: is missing: events up to {known.seq} are known of", missing)
-        if known.seq >= self.base().seq and self._at(known.seq) != known:
+        if known.seq < self.base().seq or self.is_lost(known.seq):
+            return  # not here, and that is said
+        if self._at(known.seq) != known:
             raise JournalBrokenError(f"event {known.seq}: is another than the one that is known of", known.seq)
 
     def _at(self, seq: int) -> Position:

@@ -32,7 +32,7 @@ from wire.attendance import Event, Moment
 from wire.chain import ChainError, Receipt
 
 FOLDER = "quarantine"
-SALVAGE_S = 30.0
+SALVAGE_S = 40.0
 """Seconds for reading the damaged file: recording goes on within 60 s. What is not read by then stays in quarantine."""
 RECENT = 2_000
 """Events before the last receipt that are taken over too: the core asks for the taps of the last two days."""
@@ -162,10 +162,17 @@ def _salvaged(damaged: Damaged, journal: Journal, upto: int) -> Iterator[Event]:
     until_s = time.monotonic() + SALVAGE_S
     for seq in range(journal.base().seq + 1, upto + 1):
         event = damaged.event(seq)
-        if event is not None and event.dev == journal.origin.dev and _is_ours(event, journal.public_key):
+        if event is not None and _is_ours(event, journal.public_key) and _fits(event, journal):
             yield event
         if time.monotonic() > until_s:
             return
+
+
+def _fits(event: Event, journal: Journal) -> bool:
+    """Whether an event may stand next in the new journal: one that does not hold would only be moved aside again."""
+    last = journal.position()
+    follows = event.seq > last.seq + 1 or event.prev == last.hash or bool(event.lost)
+    return follows and event.dev == journal.origin.dev
 
 
 def _is_ours(event: Event, key: Ed25519PublicKey) -> bool:

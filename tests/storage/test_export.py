@@ -180,6 +180,7 @@ def test_every_random_mutation_of_an_export_is_found(
     ("mutate", "seq", "what"),
     [
         (lambda c: [*c[:3], c[3].replace(b"p-siti", b"p-budi"), *c[4:]], 3, "its hash does not fit its content"),
+        (lambda c: [*c[:3], c[3].replace(b',"id":', b',"hist":true,"id":'), *c[4:]], 3, "is not as balai-01 keeps"),
         (lambda c: [*c[:3], *c[4:]], 3, "is missing: the next one found is 4"),
         (lambda c: [*c[:3], c[4], c[3], *c[5:]], 3, "is missing: the next one found is 4"),
         (lambda c: c[:-1], EVENTS, "is cut short after event 39: wanted up to 40"),
@@ -190,7 +191,19 @@ def test_every_random_mutation_of_an_export_is_found(
         (lambda c: [b"\xff\xff\n"], None, "not an exported journal"),
         (lambda c: [*c[:2], b"x" * 100_000 + b"\n", *c[2:]], 2, "a line of 65537 bytes without an end"),
     ],
-    ids=["hash", "gap", "order", "truncated", "torn line", "too many", "manifest", "empty", "rubbish", "long line"],
+    ids=[
+        "hash",
+        "unsigned field",
+        "gap",
+        "order",
+        "truncated",
+        "torn line",
+        "too many",
+        "manifest",
+        "empty",
+        "rubbish",
+        "long line",
+    ],
 )
 def test_what_is_wrong_is_named_with_the_first_event_that_does_not_hold(
     tmp_path: Path, lines: list[bytes], mutate: Callable[[list[bytes]], list[bytes]], seq: int | None, what: str

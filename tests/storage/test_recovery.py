@@ -125,6 +125,19 @@ def test_what_the_district_signed_for_is_not_lost_when_the_journal_is(tmp_path: 
     assert verified_file(tmp_path / "journal.db", PUBLIC).pruned_upto == 200
 
 
+def test_a_damaged_event_that_the_district_signed_for_is_declared_and_the_new_journal_opens(tmp_path: Path) -> None:
+    with opened_journal(tmp_path) as journal:
+        appended = [journal.append(tap(after_s=number)) for number in range(40)]
+        journal.acknowledge(receipt(appended[20]))
+    garbled(tmp_path / "journal.db", bytes.fromhex(appended[20].sig))
+
+    events_found = repaired(tmp_path)
+
+    assert repaired(tmp_path) == events_found
+    assert verified_file(tmp_path / "journal.db", PUBLIC).last == BLOCK + 1
+    assert not (tmp_path / "quarantine" / "0002").exists()
+
+
 def test_a_repair_that_the_power_cut_short_is_taken_up_again(tmp_path: Path) -> None:
     before = written(tmp_path, 40)
     garbled(tmp_path / "journal.db", bytes.fromhex(before[20].sig))
