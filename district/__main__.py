@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from district.authority import REVOKED_FILE, opened_authority
+from district.carried import take_export, write_receipt
 from district.config import Settings, load
 from district.errors import ConfigError, DistrictError, GrantError
 from district.findings import examined
@@ -93,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     issuing.add_argument("--client", metavar="NAME", help="a subscriber, e.g. district-ingest")
     issuing.add_argument("--out", type=Path, required=True, metavar="DIR")
     issuing.set_defaults(command=_issue)
+    importing = commands.add_parser("import", parents=[configured], help="take in what `kiosk journal export` wrote")
+    importing.add_argument("file", type=Path)
+    importing.add_argument("--receipt", type=Path, metavar="FILE", help="where; else beside it, ending in .receipt")
+    importing.set_defaults(command=_import)
 
     listing = commands.add_parser("list", parents=[configured], help="show the terminals, or the events of one")
     listing.add_argument("--device", help="show this terminal's events")
@@ -174,6 +179,21 @@ def _issue(settings: Settings, options: argparse.Namespace) -> int:
         write_revoked(store, authority, folder)
     print(f"wrote {name}.key, {name}.pem and ca.pem to {options.out}; they hold until {issued.until:%Y-%m-%d}")
     return OK
+
+
+def _import(settings: Settings, options: argparse.Namespace) -> int:
+    district = settings.district
+    key = district_key(district.directory)
+    with opened_store(district.directory) as store:
+        taken = take_export(store, Intake(store, key, district.name), options.file)
+    print(f"{taken.dev}: {taken.events} events in the file, the chain is {taken.new} longer")
+    for problem in taken.problems:
+        print(f"  {problem}")
+    if taken.receipt is not None:
+        path = options.receipt or options.file.with_suffix(".receipt")
+        write_receipt(taken.receipt, path)
+        print(f"{path}: receipt for events up to {taken.receipt.upto_seq}; `kiosk journal import` takes it")
+    return NOT_IN_ORDER if taken.problems else OK
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ class Finding:
 def examined(store: Store, device: Device) -> Finding:
     """Verify everything held of a device again, from its first event on, with its public key alone."""
     last, problems = _verified(store, device)
+    problems += _losses(store, device.dev)
     problems += _gaps(last, store.waiting(device.dev))
     quarantined = store.quarantined(device.dev)
     problems += [
@@ -55,6 +56,19 @@ def _verified(store: Store, device: Device) -> tuple[int, list[str]]:
         return last, [f"the chain does not verify: {error}"]
     held = store.head(device.dev).seq
     return last, [] if held == last else [f"the chain ends at {last}, but event {held} is held"]
+
+
+def _losses(store: Store, dev: str) -> list[str]:
+    """What the terminal says may be missing, and has not come either."""
+    said: dict[str, str] = {}
+    for span, declared_by in store.losses(dev):
+        first = span.first
+        for held in (*store.numbers(dev, span), span.last + 1):
+            if held > first:
+                what = f"event {first}" if held == first + 1 else f"events {first} to {held - 1}"
+                said.setdefault(what, f"{what} may be lost: the terminal says so in event {declared_by}")
+            first = held + 1
+    return list(said.values())
 
 
 def _gaps(last: int, waiting: list[int]) -> list[str]:

@@ -10,13 +10,13 @@ waits, and is signed for duplicates too: a lost receipt must not keep a terminal
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from district.store import Device, Misfit, Position, Quarantined, Store
-from wire.attendance import LARGEST_MESSAGE, VERSION, Batch, Event, MessageError, decode, encode, rfc3339
+from district.store import Device, Misfit, Quarantined, Store
+from wire.attendance import LARGEST_MESSAGE, VERSION, Batch, Event, MessageError, Span, decode, encode, rfc3339
 from wire.chain import ChainError, Head, Receipt, is_signed_head, public_key, sign_receipt, verify_event, verify_link
 from wire.condition import Birth, State
 from wire.topics import Address, Topic, parse
@@ -68,14 +68,42 @@ class Intake:
         """
         with self._store.transaction():
             end = self._taken(topic, raw)
-        if end is None:
-            return None
-        dev, head = end
-        bare = Receipt(v=VERSION, dev=dev, upto_seq=head.seq, head=head.hash, t=self._t())
-        return sign_receipt(bare, self._key)
+        return None if end is None else self.receipt_for(end)
 
-    def _taken(self, topic: str, raw: bytes) -> tuple[str, Position] | None:
-        """The device whose events came and the end of its chain; None: no event came, or nothing is linked yet."""
+    def take_events(self, dev: str, events: Sequence[Event], source: str) -> list[str]:
+        """Keep what can be kept of events that a file brought, commit, and say what is wrong with the others.
+
+        Args:
+            source: the file's name.
+
+        Raises:
+            sqlite3.Error: none is kept.
+        """
+        device = self._store.device(dev)
+        with self._store.transaction():
+            return [] if device is None else self._kept(events, device, source)
+
+    def take_head(self, head: Head, source: str) -> list[str]:
+        """Remember the checkpoint that a file brought; returns what is wrong with it."""
+        device = self._store.device(head.dev)
+        with self._store.transaction():
+            try:
+                if device is not None:
+                    self._check_head(device, encode(head), head)
+            except Rejected as rejected:
+                self._quarantine(rejected, device, source, encode(head))
+                return [str(rejected)]
+        return []
+
+    def receipt_for(self, dev: str) -> Receipt | None:
+        """The signed word on a device's chain as it is on disk; None: nothing is linked yet."""
+        head = self._store.head(dev)
+        if not head.seq:
+            return None
+        return sign_receipt(Receipt(v=VERSION, dev=dev, upto_seq=head.seq, head=head.hash, t=self._t()), self._key)
+
+    def _taken(self, topic: str, raw: bytes) -> str | None:
+        """The device whose events came; None: no event came."""
         device: Device | None = None
         try:
             address = self._address(topic)
@@ -85,13 +113,19 @@ class Intake:
         except Rejected as rejected:
             self._quarantine(rejected, device, topic, raw)
             return None
+        self._kept(events, device, topic)
+        return device.dev if events else None
+
+    def _kept(self, events: Sequence[Event], device: Device, topic: str) -> list[str]:
+        """Keep what can be kept; returns what is wrong with the others."""
+        wrong = []
         for event in events:
             try:
                 self._keep(event, device, topic)
             except Rejected as rejected:
                 self._quarantine(rejected, device, topic, encode(event))
-        head = self._store.head(device.dev)
-        return (device.dev, head) if events and head.seq else None
+                wrong.append(str(rejected))
+        return wrong
 
     def _address(self, topic: str) -> Address:
         address = parse(topic)
@@ -131,8 +165,10 @@ class Intake:
             verify_event(event, public_key(device.key))
         except ChainError as error:
             raise Rejected(Misfit.FORGED, str(error), event.seq) from error
-        if event.seq < 1:
-            raise Rejected(Misfit.BREAK, f"event {event.seq}: numbers begin at 1", event.seq)
+        if event.seq < 1 or not all(0 < span.first <= span.last < event.seq for span in event.lost):
+            raise Rejected(
+                Misfit.BREAK, f"event {event.seq}: numbers begin at 1, and lost ones lie before it", event.seq
+            )
         held = self._store.held_hash(device.dev, event.seq)
         if held == event.hash:
             self._store.count_duplicate(device.dev)
@@ -143,24 +179,56 @@ class Intake:
 
     def _link(self, event: Event, device: Device, topic: str) -> None:
         """Append the event and all that waited for it; or set it aside."""
-        if event.seq > self._store.head(device.dev).seq + 1:
+        if event.lost:
+            self._store.declare_lost(event)
+            self._check_branch(event, device, topic)
+        head = self._store.head(device.dev).seq
+        if event.seq <= head and self._store.is_lost(device.dev, Span(event.seq, event.seq)):
+            self._put_in(event)
+        elif event.seq > head + 1:
             self._store.set_aside(event, self._t())
-            return
-        self._append(event, self._t())
-        while (waiting := self._store.take_waiting(device.dev, self._store.head(device.dev).seq + 1)) is not None:
-            try:
-                self._append(*waiting)
-            except Rejected as rejected:
-                self._quarantine(rejected, device, topic, encode(waiting[0]))
+        else:
+            self._append(event, self._t())
+        self._link_waiting(device, topic)
+
+    def _link_waiting(self, device: Device, topic: str) -> None:
+        """Append what waits, across numbers that are declared lost."""
+        while True:
+            head = self._store.head(device.dev).seq
+            seq = self._store.next_waiting(device.dev, head)
+            if seq is None or (seq > head + 1 and not self._store.is_lost(device.dev, Span(head + 1, seq - 1))):
                 return
+            for event, received_t in self._store.take_waiting(device.dev, seq):
+                try:
+                    self._append(event, received_t)
+                except Rejected as rejected:
+                    self._quarantine(rejected, device, topic, encode(event))
 
     def _append(self, event: Event, received_t: str) -> None:
         head = self._store.head(event.dev)
         try:
-            verify_link(head.seq, head.hash, event)
+            if not event.lost and event.seq <= head.seq + 1:  # what it follows is held
+                verify_link(head.seq, head.hash, event)
         except ChainError as error:
             raise Rejected(Misfit.BREAK, str(error), event.seq) from error
         self._store.append(event, received_t)
+
+    def _put_in(self, event: Event) -> None:
+        """Keep an event whose number was declared lost, between those that are held."""
+        before = self._store.held_hash(event.dev, event.seq - 1)
+        after = self._store.following(event.dev, event.seq)
+        follows = event.lost or before in {None, event.prev}
+        if not follows or (after is not None and not after.lost and after.prev != event.hash):
+            raise Rejected(Misfit.BREAK, f"event {event.seq}: does not follow the event before it", event.seq)
+        self._store.append(event, self._t())
+
+    def _check_branch(self, event: Event, device: Device, topic: str) -> None:
+        """A journal that goes on from another event than is held is another card's, and so were its last events."""
+        last = event.lost[-1].first - 1
+        held = self._store.held_hash(device.dev, last)
+        if held not in {None, event.prev} and event.lost[-1].last == event.seq - 1:
+            what = f"event {event.seq} goes on from another event {last} than is held: a copied card, or an old backup"
+            self._quarantine(Rejected(Misfit.FORK, what, event.seq), device, topic, encode(event))
 
     def _remember(self, device: Device, topic: Topic, raw: bytes, message: State | Birth | Head) -> None:
         self._check_sender(message.dev, device)

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from district.errors import StoreError
-from wire.attendance import Event, decode, encode
+from wire.attendance import Event, Span, decode, encode
 from wire.chain import GENESIS, Head
 from wire.topics import Topic
 
@@ -174,20 +174,58 @@ class Store:
         ).fetchone()
         return str(row[0]) if row else None
 
+    def declare_lost(self, event: Event) -> None:
+        """Keep which numbers an event declares lost."""
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO lost VALUES (?, ?, ?, ?)",
+            [(event.dev, span.first, span.last, event.seq) for span in event.lost],
+        )
+
+    def is_lost(self, dev: str, hole: Span) -> bool:
+        """Whether every number of a hole is declared lost."""
+        row = self._connection.execute(
+            "SELECT 1 FROM lost WHERE dev = ? AND first <= ? AND last >= ?", (dev, hole.first, hole.last)
+        ).fetchone()
+        return row is not None
+
+    def losses(self, dev: str) -> list[tuple[Span, int]]:
+        """The numbers declared lost, and the event that says so, ascending."""
+        rows = self._connection.execute(
+            "SELECT first, last, declared_by FROM lost WHERE dev = ? ORDER BY declared_by, first", (dev,)
+        )
+        return [(Span(first, last), declared_by) for first, last, declared_by in rows]
+
+    def numbers(self, dev: str, span: Span) -> Iterator[int]:
+        """Yield the numbers of a span under which an event is held, ascending."""
+        rows = self._connection.execute(
+            "SELECT seq FROM event WHERE dev = ? AND seq BETWEEN ? AND ? ORDER BY seq", (dev, span.first, span.last)
+        )
+        return (int(seq) for (seq,) in rows)
+
+    def following(self, dev: str, seq: int) -> Event | None:
+        """The event of the next number in the chain, if it is held."""
+        row = self._connection.execute("SELECT message FROM event WHERE dev = ? AND seq = ?", (dev, seq + 1)).fetchone()
+        return decode(bytes(row[0]), Event) if row else None
+
     def append(self, event: Event, received_t: str) -> None:
-        """Keep the event that follows the end of its device's chain."""
+        """Keep an event in its device's chain: the next one, or one whose number, or the ones before it, are lost."""
         self._connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?)", _row(event, received_t))
 
     def set_aside(self, event: Event, received_t: str) -> None:
         """Keep an event whose forerunner has not come."""
         self._connection.execute("INSERT INTO waiting VALUES (?, ?, ?, ?, ?)", _row(event, received_t))
 
-    def take_waiting(self, dev: str, seq: int) -> tuple[Event, str] | None:
+    def take_waiting(self, dev: str, seq: int) -> list[tuple[Event, str]]:
         """Remove the event that waits under this number; returns it and when it was received."""
-        row = self._connection.execute(
+        rows = self._connection.execute(
             "DELETE FROM waiting WHERE dev = ? AND seq = ? RETURNING message, received_t", (dev, seq)
-        ).fetchone()
-        return (decode(bytes(row[0]), Event), str(row[1])) if row else None
+        ).fetchall()
+        return [(decode(bytes(message), Event), str(received_t)) for message, received_t in rows]
+
+    def next_waiting(self, dev: str, seq: int) -> int | None:
+        """The lowest number above this one under which an event waits; None: none does."""
+        row = self._connection.execute("SELECT min(seq) FROM waiting WHERE dev = ? AND seq > ?", (dev, seq)).fetchone()
+        return None if row[0] is None else int(row[0])
 
     def count_duplicate(self, dev: str) -> None:
         """Remember that an event came again."""

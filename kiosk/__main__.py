@@ -25,13 +25,16 @@ from kiosk.bench.latency import latency
 from kiosk.check import findings
 from kiosk.core.biometrics import Person
 from kiosk.core.faults import KioskError
+from kiosk.custody import back_up, export_journal, import_receipt, restore, resume_journal
 from kiosk.enrolment import Applicant, enrol_person, enrolled, erase_person
 from kiosk.granting import accept_grant, request
 from kiosk.recognition.fetching import fetch, fetch_demo, local_folder
 from kiosk.recognition.manifest import FileState, Manifest, WrongHashError, rows, verify
 from kiosk.sim.morning import play
 from kiosk.storage.database import JournalBrokenError
-from kiosk.storage.journal import opened_journal_file, verify_file
+from kiosk.storage.export import described, verified_file
+from kiosk.storage.journal import opened_journal_file
+from kiosk.storage.phrase import read_phrase
 from kiosk.terminal import Terminal
 from kiosk.trace import Album, print_changes
 from kiosk.worker import Bell
@@ -108,10 +111,17 @@ def _parser() -> argparse.ArgumentParser:
     erasing.add_argument("pid")
     erasing.set_defaults(command=_people_erase)
 
+    backing = commands.add_parser("backup", parents=[configured], help="keys, people and journal, for another card")
+    backing.add_argument("--out", type=Path, required=True, metavar="FILE")
+    backing.set_defaults(command=_backup)
+    restoring = commands.add_parser("restore", parents=[configured], help="put a backup in place; asks for its phrase")
+    restoring.add_argument("file", type=Path)
+    restoring.set_defaults(command=_restore)
+
     key = commands.add_parser("key", parents=[configured], help="print the public key that the district must know")
     key.set_defaults(command=_key)
     _add_device(commands, configured)
-    _add_journal(commands)
+    _add_journal(commands, configured)
     _add_models(commands, printed)
     _add_bench(commands, printed)
     return parser
@@ -132,9 +142,21 @@ def _add_device(
     accepting.set_defaults(command=_device_accept)
 
 
-def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    journal = commands.add_parser("journal", help="verify or show a journal file").add_subparsers(required=True)
-    verifying = journal.add_parser("verify", help="check hashes, signatures and completeness")
+def _add_journal(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], configured: argparse.ArgumentParser
+) -> None:
+    journal = commands.add_parser("journal", help="verify, show and carry the journal").add_subparsers(required=True)
+    exporting = journal.add_parser("export", parents=[configured], help="write events for the district to a stick")
+    exporting.add_argument("--out", type=Path, required=True, metavar="DIR|FILE")
+    exporting.add_argument("--from", type=_count, dest="first", metavar="SEQ", help="the first one; else all")
+    exporting.add_argument("--to", type=_count, dest="last", metavar="SEQ", help="the last one; else up to now")
+    exporting.set_defaults(command=_journal_export)
+    importing = journal.add_parser("import", parents=[configured], help="take the receipt that `district import` wrote")
+    importing.add_argument("receipt", type=Path)
+    importing.set_defaults(command=_journal_import)
+    resuming = journal.add_parser("resume", parents=[configured], help="let a copied or restored card go on; see J07")
+    resuming.set_defaults(command=_journal_resume)
+    verifying = journal.add_parser("verify", help="check hashes, signatures and completeness; of an export too")
     verifying.add_argument("file", type=Path)
     verifying.add_argument("--key", required=True, metavar="PUB", help="the terminal's public key, 64 hex digits")
     verifying.set_defaults(command=_journal_verify)
@@ -269,14 +291,51 @@ def _device_accept(options: argparse.Namespace) -> int:
     return OK
 
 
+def _backup(options: argparse.Namespace) -> int:
+    phrase = back_up(_terminal(options), options.out)
+    print(f"{options.out}: written. Only this phrase opens it. It is shown once; write it down, keep it elsewhere:")
+    print(f"\n    {phrase}\n")
+    return OK
+
+
+def _restore(options: argparse.Namespace) -> int:
+    print("the recovery phrase:", file=sys.stderr)
+    event = restore(config.load(options.config), options.file, read_phrase(sys.stdin.readline()))
+    print(f"{options.file}: restored; the journal goes on at event {event.seq}")
+    return OK
+
+
+def _journal_export(options: argparse.Namespace) -> int:
+    path, manifest = export_journal(_terminal(options), options.out, options.first, options.last)
+    print(f"{path}: events {manifest.after_seq + 1} to {manifest.upto_seq}; `district import` takes them")
+    return OK
+
+
+def _journal_import(options: argparse.Namespace) -> int:
+    outcome, waiting = import_receipt(_terminal(options), options.receipt)
+    print(f"{options.receipt}: {outcome}; {waiting} events wait for the district")
+    return OK if outcome.fits else NOT_IN_ORDER
+
+
+def _journal_resume(options: argparse.Namespace) -> int:
+    event = resume_journal(_terminal(options))
+    lost = ", ".join(f"{span.first} to {span.last}" for span in event.lost)
+    print(f"goes on at event {event.seq}; declared lost: {lost}")
+    return OK
+
+
 def _journal_verify(options: argparse.Namespace) -> int:
     try:
         key = public_key(options.key)
     except ValueError as error:
         raise config.ConfigError(f"--key: {error}") from error
-    last = verify_file(options.file, key)
-    print(f"{options.file}: events 1 to {last.seq}, chain verified" if last.seq else f"{options.file}: no events")
+    for line in described(verified_file(options.file, key)):
+        print(f"{options.file}: {line}")
     return OK
+
+
+def _terminal(options: argparse.Namespace) -> Terminal:
+    return Terminal.of(config.load(options.config))
 
 
 def _journal_show(options: argparse.Namespace) -> int:

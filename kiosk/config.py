@@ -126,6 +126,11 @@ class StorageSettings(Section, frozen=True, kw_only=True):
 
     directory: Path
     """A folder on the card that survives a power cut; relative to the configuration file."""
+    keep_days: Annotated[int, Meta(ge=30, le=36_500)] = 730
+    """How long events stay on the card that the district has signed for; two years, for a yearly recap may be disputed.
+    Nothing else is ever pruned. Where room is short they go early."""
+    most_mb: Annotated[int, Meta(ge=50, le=1_000_000)] = 1000
+    """How large the journal may grow. A million events take about 520 MB."""
 
 
 class CameraSettings(Section, frozen=True, kw_only=True):

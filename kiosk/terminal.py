@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from kiosk.sensors.camera import open_camera
 from kiosk.sim.camera import SharedCamera, open_film
 from kiosk.sim.clock import TurnedClock
 from kiosk.storage.store import Owner
+from kiosk.storage.upkeep import Limits
 from kiosk.uplink.credentials import granted
 from wire.attendance import VERSION, Origin
 from wire.chain import public_hex, public_key
@@ -68,7 +70,7 @@ class Terminal:
 
     def owner(self) -> Owner:
         """Whose data folder it is."""
-        device = self.settings.device
+        device, storage = self.settings.device, self.settings.storage
         origin = Origin(
             dev=device.id,
             unit=device.unit,
@@ -78,11 +80,12 @@ class Terminal:
             model=self._models_digest(),
         )
         return Owner(
-            self.settings.storage.directory,
+            storage.directory,
             origin,
             self.keys.identity,
             self.keys.sealing_key,
             public_key(self.district_key) if self.district_key else None,
+            Limits(timedelta(days=storage.keep_days), storage.most_mb * 1_000_000),
         )
 
     def birth(self, roster: str = NOT_YET, face_threshold: float | None = None) -> Birth:

@@ -96,6 +96,13 @@ class Pad(Message, frozen=True):
     """The challenge that was passed or failed, e.g. `turn_left`; None: none was asked."""
 
 
+class Span(Message, frozen=True):
+    """Numbers of events, both ends among them."""
+
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What happened, before the journal gives it a place."""
@@ -112,6 +119,8 @@ class Entry:
     pad: Pad | None = None
     reason: str | None = None
     """Audit: what happened, as a code (`unknown`, `attack`, `start`, …)."""
+    lost: tuple[Span, ...] = ()
+    """See `Event.lost`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,9 @@ class Event(Message, frozen=True, kw_only=True):
     thr: float | None = None
     pad: Pad | None = None
     reason: str | None = None
+    lost: tuple[Span, ...] = ()
+    """Audit, of a journal that was begun anew: numbers before this one that may have been used, ascending. Whoever
+    verifies the chain takes these, and no others, for missing with a reason."""
     hist: bool = False
     """It waited offline. Set on the way, so neither hashed nor signed."""
     hash: str

@@ -15,7 +15,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wire.attendance import VERSION, Entry, Event, Message, Origin, rfc3339, signed_bytes
+from wire.attendance import VERSION, Entry, Event, Message, Origin, Span, rfc3339, signed_bytes
 from wire.canonical import canonical
 
 GENESIS = 64 * "0"
@@ -23,6 +23,10 @@ GENESIS = 64 * "0"
 EVENT_CONTEXT = b"hadir/v1/event\n"
 HEAD_CONTEXT = b"hadir/v1/head\n"
 RECEIPT_CONTEXT = b"hadir/v1/receipt\n"
+PRUNED_CONTEXT = b"hadir/v1/pruned\n"
+MANIFEST_CONTEXT = b"hadir/v1/manifest\n"
+MOST_HOLES = 1_000
+"""Holes that may wait to be declared; a journal has one for each damaged place."""
 FIELD = 2**255 - 19
 """RFC 8032, 5.1: the field that Ed25519's points have their coordinates in."""
 Y_BITS = 2**255 - 1
@@ -68,6 +72,47 @@ class Receipt(Message, frozen=True, kw_only=True):
     """The district's Ed25519 over `hadir/v1/receipt`, a line feed, and the canonical JSON without `sig`."""
 
 
+class Pruned(Message, frozen=True, kw_only=True):
+    """A device's signed word that it has dropped its oldest events, after the district had signed for them."""
+
+    v: int
+    dev: str
+    seq: int
+    """The last event dropped; the chain goes on from here."""
+    hash: str
+    """Of that event."""
+    t: str
+    receipt: Receipt
+    """The district's, for that event or a later one."""
+    sig: str = ""
+
+
+class Manifest(Message, frozen=True, kw_only=True):
+    """The first line of an exported journal: what follows it, signed, so that nothing can be left out at either end."""
+
+    v: int
+    dev: str
+    key: str
+    """The device's public key. Whoever verifies uses the one that they know to be the device's, not this."""
+    unit: str
+    t: str
+    after_seq: int
+    """The event before the first one here; 0: the journal's beginning."""
+    after: str
+    """The hash of that event; 64 zeros at the beginning."""
+    head: Head
+    """The end of the journal when it was exported, which may lie beyond the last event here."""
+    upto_seq: int
+    """The last event here."""
+    upto: str
+    """The hash of that event."""
+    pruned: Pruned | None = None
+    """What the journal has dropped; None: nothing."""
+    receipt: Receipt | None = None
+    """The district's last word; None: it has not spoken."""
+    sig: str = ""
+
+
 def seal(entry: Entry, origin: Origin, seq: int, prev: str, key: Ed25519PrivateKey) -> Event:
     """Return the entry as the signed event that follows the one whose hash is `prev`."""
     bare = Event(
@@ -93,6 +138,7 @@ def seal(entry: Entry, origin: Origin, seq: int, prev: str, key: Ed25519PrivateK
         thr=_rounded(entry.thr),
         pad=entry.pad and msgspec.structs.replace(entry.pad, score=_rounded(entry.pad.score)),
         reason=entry.reason,
+        lost=entry.lost,
         hash="",
         sig="",
     )
@@ -139,6 +185,9 @@ def verify_link(seq: int, head: str, event: Event) -> None:
 def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: str = GENESIS) -> Iterator[Event]:
     """Yield the events, each checked by itself and against the one before it.
 
+    Numbers may be missing where a later event declares them `lost`. The event after such a hole can only be checked by
+    itself, and so can the one that declares it: what it follows may be lost too.
+
     Args:
         seq: the sequence number before the first event; 0 for a whole journal.
         head: the hash of that event.
@@ -146,13 +195,36 @@ def verify(events: Iterable[Event], key: Ed25519PublicKey, seq: int = 0, head: s
     That nothing is missing after the last event, only a signed `Head` or `Receipt` can show.
 
     Raises:
-        ChainError: at the first event that does not hold.
+        ChainError: names the first event that does not hold; for a hole that nothing declares, at the end.
     """
+    holes: list[Span] = []
     for event in events:
-        verify_link(seq, head, event)
-        verify_event(event, key)
+        try:
+            if event.seq > seq + 1 and len(holes) < MOST_HOLES:
+                holes.append(Span(seq + 1, event.seq - 1))
+            elif event.seq != seq + 1 or not event.lost:
+                verify_link(seq, head, event)
+            verify_event(event, key)
+        except ChainError as error:
+            raise _first(holes, error) from error
+        holes = [hole for hole in holes if not is_declared(hole, event.lost)]
         yield event
         seq, head = event.seq, event.hash
+    if holes:
+        raise _missing(holes[0])
+
+
+def is_declared(hole: Span, lost: Iterable[Span]) -> bool:
+    """Whether every number of a hole is among those declared lost."""
+    return any(span.first <= hole.first and hole.last <= span.last for span in lost)
+
+
+def _first(holes: list[Span], error: ChainError) -> ChainError:
+    return _missing(holes[0]) if holes and holes[0].first < error.seq else error
+
+
+def _missing(hole: Span) -> ChainError:
+    return ChainError(hole.first, f"is missing: the next one found is {hole.last + 1}")
 
 
 def sign_head(head: Head, key: Ed25519PrivateKey) -> Head:
@@ -165,6 +237,16 @@ def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> Receipt:
     return msgspec.structs.replace(receipt, sig=key.sign(bytes_to_sign(RECEIPT_CONTEXT, receipt)).hex())
 
 
+def sign_pruned(pruned: Pruned, key: Ed25519PrivateKey) -> Pruned:
+    """Return the note of what was dropped with the device's signature."""
+    return msgspec.structs.replace(pruned, sig=key.sign(bytes_to_sign(PRUNED_CONTEXT, pruned)).hex())
+
+
+def sign_manifest(manifest: Manifest, key: Ed25519PrivateKey) -> Manifest:
+    """Return the manifest with the device's signature."""
+    return msgspec.structs.replace(manifest, sig=key.sign(bytes_to_sign(MANIFEST_CONTEXT, manifest)).hex())
+
+
 def is_signed_head(head: Head, key: Ed25519PublicKey) -> bool:
     """Whether the checkpoint is this device's."""
     return is_signature(head.sig, bytes_to_sign(HEAD_CONTEXT, head), key)
@@ -173,6 +255,17 @@ def is_signed_head(head: Head, key: Ed25519PublicKey) -> bool:
 def is_signed_receipt(receipt: Receipt, key: Ed25519PublicKey) -> bool:
     """Whether the receipt is this district's."""
     return is_signature(receipt.sig, bytes_to_sign(RECEIPT_CONTEXT, receipt), key)
+
+
+def is_signed_pruned(pruned: Pruned, key: Ed25519PublicKey) -> bool:
+    """Whether the note of what was dropped is this device's, and the receipt in it speaks of that much."""
+    reaches = pruned.receipt.dev == pruned.dev and pruned.receipt.upto_seq >= pruned.seq
+    return reaches and is_signature(pruned.sig, bytes_to_sign(PRUNED_CONTEXT, pruned), key)
+
+
+def is_signed_manifest(manifest: Manifest, key: Ed25519PublicKey) -> bool:
+    """Whether the manifest is this device's."""
+    return is_signature(manifest.sig, bytes_to_sign(MANIFEST_CONTEXT, manifest), key)
 
 
 def public_key(hexadecimal: str) -> Ed25519PublicKey:

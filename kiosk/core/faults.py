@@ -20,6 +20,12 @@ class FaultCode(StrEnum):
 
     JOURNAL = "J01"
     JOURNAL_BROKEN = "J02"
+    SPACE_LOW = "J03"
+    SPACE_VERY_LOW = "J04"
+    FULL = "J05"
+    JOURNAL_RESTARTED = "J06"
+    ANOTHER_CARD = "J07"
+    PEOPLE_BROKEN = "P01"
     CAMERA = "C01"
     READER = "F01"
     READER_WIRE = "F02"
@@ -58,8 +64,40 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.JOURNAL_BROKEN: Fault(
         Severity.OUT_OF_SERVICE,
-        "the journal does not verify",
-        "Keep the card as evidence, restore on a new card, and report the sequence range to the district.",
+        "the journal is not this terminal's, or cannot be begun anew",
+        "Check `id` in the configuration and the keys' folder; put back the right card, or restore a backup.",
+    ),
+    FaultCode.SPACE_LOW: Fault(
+        Severity.NOTE,
+        "four fifths of the journal's room on the card are used",
+        "Connect the network, or take `kiosk journal export` to the district: what it signs for can be pruned.",
+    ),
+    FaultCode.SPACE_VERY_LOW: Fault(
+        Severity.DEGRADED,
+        "nine tenths of the journal's room on the card are used",
+        "Get receipts soon: connect the network, or take `kiosk journal export` to the district and its receipt back.",
+    ),
+    FaultCode.FULL: Fault(
+        Severity.OUT_OF_SERVICE,
+        "the card is full; everything that was accepted is on it",
+        "Take `kiosk journal export` to the district and its receipt back with `kiosk journal import`; remove files "
+        "that are not the terminal's; raise [storage] most_mb if the card is large enough.",
+    ),
+    FaultCode.JOURNAL_RESTARTED: Fault(
+        Severity.DEGRADED,
+        "the journal was damaged and begun anew; events of the numbers shown may be missing",
+        "Report the numbers to the district, replace the card soon, keep the old one: `quarantine` on it is evidence.",
+    ),
+    FaultCode.ANOTHER_CARD: Fault(
+        Severity.OUT_OF_SERVICE,
+        "the district has signed for events that this card does not have: it is a copy, or an old backup",
+        "Take out the card if the terminal's own is still at work elsewhere, and report it; if this one is to go on, "
+        "run `kiosk journal resume`.",
+    ),
+    FaultCode.PEOPLE_BROKEN: Fault(
+        Severity.OUT_OF_SERVICE,
+        "the list of people was damaged and moved aside; nobody is enrolled",
+        "Restore a backup with `kiosk restore`, or enrol everybody again, then start the terminal anew.",
     ),
     FaultCode.CAMERA: Fault(
         Severity.DEGRADED,

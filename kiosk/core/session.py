@@ -110,10 +110,12 @@ def _with_condition(
     match message:
         case ModalityBusy(modality):
             return replace(state, ready=state.ready - {modality})
-        case FaultRaised(code):
-            return replace(state, faults=state.faults | {code})
+        case FaultRaised(code, detail):
+            missing = detail if code is FaultCode.JOURNAL_RESTARTED else state.missing
+            return replace(state, faults=state.faults | {code}, missing=missing)
         case FaultCleared(code):
-            return replace(state, faults=state.faults - {code})
+            missing = "" if code is FaultCode.JOURNAL_RESTARTED else state.missing
+            return replace(state, faults=state.faults - {code}, missing=missing)
         case UplinkChanged(connected):
             return replace(state, connected=connected)
         case OutboxDepth(waiting):

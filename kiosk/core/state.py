@@ -124,6 +124,8 @@ class State:
     thresholds: Mapping[Modality, Thresholds] = field(default_factory=dict)
     """In force, and on record."""
     faults: frozenset[FaultCode] = frozenset()
+    missing: str = ""
+    """Between which numbers events may be missing, since the journal was begun anew, e.g. `16-256`; empty: none are."""
     connected: bool = False
     outbox: int = 0
     refusals: int = 0

@@ -123,6 +123,9 @@ def _network(page: Page) -> Chip:
 
 
 def _queue(page: Page) -> Chip:
+    if page.state.missing:
+        said = page.texts("status.missing", code=FaultCode.JOURNAL_RESTARTED.value, numbers=page.state.missing)
+        return page.chip(page.words(said, 20, INK, Weight.BOLD), Glyph.ALERT, AMBER)
     count = page.state.outbox
     said = page.texts("status.queue", count=count) if count else page.texts("status.queue_empty")
     return page.chip(page.words(said, 20, INK_SOFT), Glyph.QUEUE)

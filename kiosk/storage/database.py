@@ -46,6 +46,10 @@ class FolderInUseError(StorageError):
     """Another process has the data folder."""
 
 
+class FullError(StorageError):
+    """There is no room on the card. What that does to the kiosk is said by `kiosk.storage.upkeep`."""
+
+
 class PeopleBrokenError(StorageError):
     """The roster is damaged, or sealed by another device's key."""
 
@@ -87,9 +91,10 @@ def locked_folder(directory: Path) -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise FolderInUseError(f"{directory} is in use by process {file.read().strip()}") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # a full disk takes no number, and must not keep the journal from being opened
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield
 
 
@@ -127,8 +132,10 @@ def opened_readonly(path: Path, database: Database) -> Iterator[sqlite3.Connecti
     with storage_errors(database, path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         _check_pages(connection, path, database, limit=None)
         found, newest = _version(connection), len(_migrations(database))
-        if found != newest:
-            raise StorageError(f"{path}: schema version {found}, wanted {newest}")
+        if not 1 <= found <= newest:
+            raise StorageError(f"{path}: schema version {found}, wanted 1 to {newest}")
+        for statement in _tables_since(found, database):
+            connection.execute(statement)
         yield connection
 
 
@@ -154,6 +161,8 @@ def storage_errors(database: Database, where: object) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise _broken(database, f"{where} is damaged: {error}") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise FullError(f"{where}: {error}") from error
         raise StorageError(f"{where}: {error}") from error
     except UnicodeDecodeError as error:
         raise _broken(database, f"{where} is damaged: {error}") from error
@@ -198,6 +207,15 @@ def _migrate(connection: sqlite3.Connection, path: Path, database: Database) -> 
             for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _tables_since(version: int, database: Database) -> Iterator[str]:
+    """The statements that lay empty tables beside an older file, in the connection's own memory, to be read with it."""
+    for script in _migrations(database)[version:]:
+        for statement in _statements(script):
+            _, found, table = statement.partition("CREATE TABLE ")
+            if found:
+                yield f"CREATE TEMP TABLE {table}"
 
 
 def _migrations(database: Database) -> list[str]:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,10 @@ NONCE_BYTES = 12
 
 _Opened = tuple[str, str, str, bytes]
 """Whose, modality, label, template."""
+
+
+class WrongSealingKeyError(PeopleBrokenError):
+    """The roster is whole, and sealed by another device's key."""
 
 
 class People:
@@ -117,6 +122,25 @@ class People:
     def consents(self) -> dict[str, str]:
         """When each person agreed, by pid, RFC 3339."""
         return dict(self._connection.execute("SELECT pid, consent FROM person ORDER BY pid"))
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def check(self) -> None:
+        """Open everything once.
+
+        Raises:
+            WrongSealingKeyError: people are there, and not one of them can be opened.
+            PeopleBrokenError: something was changed.
+        """
+        rows = self._connection.execute("SELECT pid, wrapped_key FROM person").fetchall()
+        if rows and not any(self._is_ours(pid, wrapped) for pid, wrapped in rows):
+            raise WrongSealingKeyError(f"none of {len(rows)} people can be opened with this device's sealing key")
+        self.people()
+        self.digest()
+
+    def _is_ours(self, pid: str, wrapped: bytes) -> bool:
+        with suppress(PeopleBrokenError):
+            return bool(_open(self._sealing, wrapped, "key", pid))
+        return False
 
     @storage_errors(Database.PEOPLE, "people.db")
     def digest(self) -> str:

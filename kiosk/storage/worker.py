@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar, assert_never
@@ -22,8 +22,11 @@ from typing import TypeVar, assert_never
 from kiosk.core.faults import FaultCode
 from kiosk.core.messages import EventRecorded, FaultCleared, FaultRaised, Message, OutboxDepth, PeopleLoaded
 from kiosk.core.ports import Clock
-from kiosk.storage.journal import Acknowledgement, EntryError, Journal
+from kiosk.storage.database import Database, FullError, JournalBrokenError, StorageError, storage_errors
+from kiosk.storage.journal import ANOTHER_CARD, Acknowledgement, EntryError, Journal
+from kiosk.storage.recovery import quarantined
 from kiosk.storage.store import Owner, Store, opened_store
+from kiosk.storage.upkeep import Upkeep
 from kiosk.worker import Worker
 from wire.attendance import Entry, Event, EventType
 from wire.chain import Head, Receipt
@@ -92,8 +95,11 @@ class StorageWorker(Worker):
         self._requests: queue.Queue[_Request] = queue.Queue()
         self._unfinished: _Request | None = None
         self._journal: Journal
+        self._upkeep = Upkeep(owner.directory, owner.limits, post)
         self._last_seq = 0
         self._receipt_misfits = False
+        self._distrusted = False
+        self._said_missing = False
 
     def record(self, visit: int | None, entry: Entry) -> None:
         """Write an entry; answered by `EventRecorded` with the same visit."""
@@ -118,9 +124,11 @@ class StorageWorker(Worker):
     @contextmanager
     def opened(self) -> Iterator[Store]:
         """The data folder, with the end of its journal verified and its people told to the core."""
-        with opened_store(self._owner) as store:
+        now = self._clock.read()
+        with self._failures_noticed(), opened_store(self._owner, now, distrusted=self._distrusted) as store:
             self._journal = store.journal
-            since = self._clock.read().t - RECENT
+            self._tell_condition(store)
+            since = now.t - RECENT
             self.post(
                 PeopleLoaded(
                     store.people.people(),
@@ -132,18 +140,18 @@ class StorageWorker(Worker):
             )
             self.post(OutboxDepth(store.journal.depth()))
             self._take_up_again()
+            self._distrusted = False
             self._last_seq = store.journal.position().seq
+            self._upkeep.look_soon()
             yield store
             for request in self._take_all():
                 self._answer(request)
 
     def turn(self) -> None:
         """Do the next thing asked; wait for it half a second at most."""
-        try:
-            request = self._requests.get(timeout=TURN_S)
-        except queue.Empty:
-            return
-        self._answer(request)
+        with suppress(queue.Empty):
+            self._answer(self._requests.get(timeout=TURN_S))
+        self._upkeep.tend(self._journal, self._clock.read())
 
     def stop(self) -> None:
         """Do everything asked so far, and end."""
@@ -153,6 +161,19 @@ class StorageWorker(Worker):
         entries = [request for request in (self._unfinished, *self._take_all()) if isinstance(request, _Record)]
         if entries:
             log.error("stopped with %d entries not written; nobody was greeted for them", len(entries))
+
+    @contextmanager
+    def _failures_noticed(self) -> Iterator[None]:
+        """Verify more after damage; release the reserve on a full card, where even to open a database takes room."""
+        try:
+            yield
+        except JournalBrokenError:
+            self._distrusted = True
+            raise
+        except StorageError:
+            if self._upkeep.is_card_full():
+                self._upkeep.make_room()
+            raise
 
     def _take_all(self) -> Iterator[_Request]:
         while not self._requests.empty():
@@ -197,8 +218,14 @@ class StorageWorker(Worker):
         """
         self._unfinished = request
         try:
-            written = self._journal.holds(request.entry, self._last_seq) if again else None
-            event = written or self._journal.append(request.entry)
+            with storage_errors(Database.JOURNAL, self._owner.directory):
+                written = self._journal.holds(request.entry, self._last_seq) if again else None
+                event = written or self._journal.append(request.entry)
+        except FullError:
+            if not self._upkeep.make_room():
+                raise
+            self._write(request, again=True)
+            return
         except EntryError as error:
             self._write(self._stand_in(request, error))
             return
@@ -215,10 +242,32 @@ class StorageWorker(Worker):
         log.error("an entry was replaced by an audit event: %s", error)
         return _Record(None, Entry(EventType.AUDIT, request.entry.at, reason=UNWRITABLE))
 
+    def _tell_condition(self, store: Store) -> None:
+        """What was found at the start: a new journal, another's card, no people where there were some."""
+        self._tell_missing()
+        if store.journal.ahead() is not None:
+            self.post(FaultRaised(FaultCode.ANOTHER_CARD, "the district has signed for events that are not here"))
+        lost_people = quarantined(self._owner.directory, Database.PEOPLE)
+        if lost_people is not None and not store.people.people():
+            self.post(FaultRaised(FaultCode.PEOPLE_BROKEN, f"{lost_people} is what there was"))
+
+    def _tell_missing(self) -> None:
+        missing = self._journal.may_be_missing()
+        if missing:
+            self.post(FaultRaised(FaultCode.JOURNAL_RESTARTED, f"{missing[0].first}-{missing[-1].last}"))
+        elif self._said_missing:
+            self.post(FaultCleared(FaultCode.JOURNAL_RESTARTED))
+        self._said_missing = bool(missing)
+
     def _judge(self, outcome: Acknowledgement) -> None:
         self._unfinished = None
+        if outcome in ANOTHER_CARD:
+            log.error("a receipt is %s", outcome)
+            self.post(FaultRaised(FaultCode.ANOTHER_CARD, f"a receipt is {outcome}"))
+            return
         if outcome is Acknowledgement.ACCEPTED:
             self.post(OutboxDepth(self._journal.depth()))
+            self._tell_missing()
         if outcome.fits and self._receipt_misfits:
             self.post(FaultCleared(FaultCode.RECEIPT))
         elif not outcome.fits and not self._receipt_misfits:

@@ -55,6 +55,8 @@ FORMS: dict[str, Schema] = {
     "Event.id": {"pattern": r"^[a-z0-9-]{1,32}\.[1-9][0-9]{0,15}(?!\n)$"},
     "seq": SEQ,
     "upto_seq": SEQ,
+    "first": SEQ,
+    "last": SEQ,
     "prev": DIGEST,
     "hash": DIGEST,
     "head": DIGEST,

@@ -31,6 +31,7 @@ from wire.attendance import (
     Moment,
     Origin,
     Pad,
+    Span,
     encode,
     rfc3339,
     signed_bytes,
@@ -290,8 +291,12 @@ def _chains() -> list[Vector]:
     other = replace(moment(45), boot=BOOT)
     forked = chain.seal(Entry(EventType.AUDIT, other, reason="another history"), ORIGIN, 3, two.hash, DEVICE)
     foreign = chain.seal(Entry(EventType.AUDIT, other, reason="not its own"), ORIGIN, 3, two.hash, STRANGER)
+    anew = Entry(EventType.AUDIT, other, reason="journal_restarted", lost=(Span(3, 3), Span(5, 256)))
+    restart = chain.seal(anew, ORIGIN, 257, four.hash, DEVICE)
     table: list[tuple[str, int | None, list[Event]]] = [
         ("whole", None, EVENTS),
+        ("begun anew: what is missing is declared lost", None, [one, two, four, restart]),
+        ("begun anew: what is missing is not declared lost", 2, [one, four, restart]),
         ("cut off at its end: only a head or receipt can show that", None, EVENTS[:4]),
         ("the first is missing", 1, EVENTS[1:]),
         ("one is missing", 3, [one, two, four, five, six]),

@@ -95,6 +95,7 @@ STATES: dict[str, Shown] = {
     "idle": Shown(_online(Idle())),
     "idle_offline": Shown(replace(_online(Idle(), FaultCode.UPLINK), connected=False, outbox=37)),
     "idle_clock_unsure": Shown(_online(Idle(), FaultCode.CLOCK), clk=UNSURE),
+    "idle_missing": Shown(replace(_online(Idle(), FaultCode.JOURNAL_RESTARTED), missing="16-1000256")),
     "idle_without_camera": Shown(_online(Idle(), FaultCode.CAMERA)),
     "idle_without_reader": Shown(_online(Idle(), FaultCode.READER)),
     "idle_face_only": Shown(_online(Idle()), policy=FACE_ONLY),
@@ -125,6 +126,8 @@ STATES: dict[str, Shown] = {
     **{f"refusing_{reason}": _refusing(reason) for reason in Reason},
     **{f"refusing_{hint}": _refusing(Reason.UNUSABLE, hint) for hint in Hint},
     "out_of_service": Shown(_online(OutOfService(), FaultCode.JOURNAL)),
+    "out_of_service_full": Shown(_online(OutOfService(), FaultCode.FULL)),
+    "out_of_service_copy": Shown(_online(OutOfService(), FaultCode.ANOTHER_CARD, FaultCode.PEOPLE_BROKEN)),
     "out_of_service_devices": Shown(_online(OutOfService(), FaultCode.CAMERA, FaultCode.READER, FaultCode.MODELS)),
     "out_of_service_demonstration": Shown(_online(OutOfService(), FaultCode.JOURNAL_BROKEN), policy=UNCHECKED),
 }

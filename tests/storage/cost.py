@@ -5,8 +5,10 @@ Bytes are what the kernel sent to the disk for this process (`write_bytes` of /p
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -25,11 +27,12 @@ def main(folder: Path, count: int) -> None:
     """Append so many events, and say what each cost."""
     spans_ms = []
     with opened_journal(folder) as journal:
-        journal.origin = type(ORIGIN)(ORIGIN.dev, ORIGIN.unit, ORIGIN.tz, 64 * "a", 64 * "b", 64 * "c")
+        cfg, roster, model = (hashlib.sha256(name).hexdigest() for name in (b"cfg", b"roster", b"model"))
+        journal.origin = replace(ORIGIN, cfg=cfg[:16], roster=roster, model=model[:16])
         before = written_bytes()
         for number in range(count):
             begun = time.perf_counter()
-            journal.append(tap(after_s=number))
+            journal.append(tap(f"p-{1000 + number * 37 % 500}", after_s=29 * number))
             spans_ms.append(1000 * (time.perf_counter() - begun))
     each = (written_bytes() - before) / count
     size = (folder / "journal.db").stat().st_size / count

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kiosk.core.biometrics import FaceReference, FingerReference, Person, References
 from kiosk.storage.journal import Journal
+from kiosk.storage.rows import row_of
 from kiosk.storage.store import Owner, opened_store
 from tests.wire.examples import DEVICE_KEY, DISTRICT_KEY, ORIGIN, tap
 from wire.attendance import Event
@@ -43,3 +45,10 @@ def written(folder: Path, count: int) -> list[Event]:
     """Append so many taps, a minute apart, and close the journal again."""
     with opened_journal(folder) as journal:
         return [journal.append(tap(after_s=60.0 * number)) for number in range(count)]
+
+
+def forge(folder: Path, event: Event) -> None:
+    """Put another content in place of an event's, as whoever holds the card could."""
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER event_is_never_changed")
+        connection.execute("UPDATE event SET signed = ? WHERE seq = ?", (row_of(event)[1], event.seq))

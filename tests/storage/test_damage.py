@@ -9,15 +9,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiosk.storage.database import JournalBrokenError, StorageError
-from kiosk.storage.journal import Position, opened_journal_file, verify_file
-from tests.storage.office import PUBLIC, opened_journal, written
+from kiosk.storage.journal import opened_journal_file, verify_file
+from kiosk.storage.reader import Position
+from kiosk.storage.rows import row_of
+from tests.storage.office import PUBLIC, forge, opened_journal, written
 from tests.wire.examples import receipt, tap
-from wire.attendance import Event, signed_bytes
+from wire.attendance import Event
 
-EVENTS = 6
+EVENTS = 9
 """Enough for a table of more than one page."""
 
 
@@ -70,7 +73,7 @@ def test_every_byte_of_every_event_is_covered(tmp_path: Path, journal: tuple[byt
     raw, appended = journal
     path = tmp_path / "journal.db"
     for event in appended:
-        for stored in (signed_bytes(event), bytes.fromhex(event.hash), bytes.fromhex(event.sig)):
+        for stored in row_of(event)[1:]:
             start = raw.index(stored)
             for at in range(start, start + len(stored), 7):
                 path.write_bytes(raw[:at] + bytes([raw[at] ^ 0x20]) + raw[at + 1 :])
@@ -87,12 +90,14 @@ def test_the_first_damaged_event_is_named(tmp_path: Path, journal: tuple[bytes, 
     assert raised.value.seq == 4
 
 
-def test_a_damaged_event_never_goes_out(tmp_path: Path, journal: tuple[bytes, list[Event]]) -> None:
-    raw, _ = journal
-    path = tmp_path / "journal.db"
-    path.write_bytes(raw.replace(b'"pid":"p-siti"', b'"pid":"p-budi"'))
+def test_a_damaged_event_never_goes_out(tmp_path: Path) -> None:
+    event = written(tmp_path, 3)[0]
+    forge(tmp_path, msgspec.structs.replace(event, pid="p-budi"))
 
-    with opened_journal_file(path) as opened, pytest.raises(JournalBrokenError, match="event 1: its hash does not fit"):
+    with (
+        opened_journal_file(tmp_path / "journal.db") as opened,
+        pytest.raises(JournalBrokenError, match="event 1: its hash does not fit"),
+    ):
         next(opened.events())
 
 
@@ -102,8 +107,8 @@ def test_a_last_event_that_its_page_no_longer_counts_is_reported(
     raw, appended = journal
     page = raw.index(bytes.fromhex(appended[-1].sig)) // 1024 * 1024
     path = tmp_path / "journal.db"
-    assert raw[page : page + 5] == bytes([0x0D, 0, 0, 0, 1])  # a leaf of a table, no free block, one cell
-    path.write_bytes(raw[: page + 4] + b"\0" + raw[page + 5 :])
+    assert raw[page : page + 4] == bytes([0x0D, 0, 0, 0])  # a leaf of a table, no free block; then how many cells
+    path.write_bytes(raw[: page + 4] + bytes([raw[page + 4] - 1]) + raw[page + 5 :])
 
     with pytest.raises(JournalBrokenError, match="is damaged"):
         verify_file(path, PUBLIC)

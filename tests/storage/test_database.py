@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_database_is_migrated_once(tmp_path: Path) -> None:
     for _ in range(2):
         with opened_database(tmp_path, Database.JOURNAL) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_a_migration_happens_wholly_or_not_at_all(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
     with (
-        pytest.raises(StorageError, match="schema version 99, this program knows 1"),
+        pytest.raises(StorageError, match="schema version 99, this program knows 2"),
         opened_database(tmp_path, Database.JOURNAL),
     ):
         pass

@@ -14,17 +14,10 @@ from hypothesis import strategies as st
 
 from kiosk.core.biometrics import Modality, Thresholds
 from kiosk.core.schedule import Tap
-from kiosk.storage import journal as journal_module
+from kiosk.storage import reader as reader_module
 from kiosk.storage.database import Database, JournalBrokenError, StorageError, opened_database
-from kiosk.storage.journal import (
-    START,
-    Acknowledgement,
-    EntryError,
-    Journal,
-    Position,
-    opened_journal_file,
-    verify_file,
-)
+from kiosk.storage.journal import Acknowledgement, EntryError, Journal, opened_journal_file, verify_file
+from kiosk.storage.reader import START, Position
 from tests.storage.office import PUBLIC, opened_journal, written
 from tests.wire.examples import DEVICE_KEY, DISTRICT_KEY, MORNING, ORIGIN, OTHER_KEY, moment, receipt, tap
 from wire import chain
@@ -229,8 +222,8 @@ def refusal(t: datetime, *, ok: bool = True) -> Entry:
 def test_a_tap_is_recent_whatever_came_after_it_until_the_search_has_seen_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: list[Entry], *, is_found: bool
 ) -> None:
-    monkeypatch.setattr(journal_module, "LOOKBACK", 5)
-    monkeypatch.setattr(journal_module, "ENOUGH_OLD", 3)
+    monkeypatch.setattr(reader_module, "LOOKBACK", 5)
+    monkeypatch.setattr(reader_module, "ENOUGH_OLD", 3)
     with opened_journal(tmp_path) as journal:
         for entry in (tap(), *between):
             journal.append(entry)

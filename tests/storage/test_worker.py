@@ -24,7 +24,7 @@ from kiosk.storage.journal import Journal, verify_file
 from kiosk.storage.store import opened_store
 from kiosk.storage.worker import UNWRITABLE, StorageWorker
 from tests.storage.office import CONSENT, PUBLIC, SITI, opened_journal, owner, references_of, written
-from tests.wire.examples import DISTRICT_KEY, MORNING, OTHER_KEY, moment, receipt, tap
+from tests.wire.examples import DISTRICT_KEY, MORNING, ORIGIN, OTHER_KEY, moment, receipt, tap
 from wire import chain
 from wire.attendance import Act, Entry, Event, EventType
 
@@ -151,11 +151,11 @@ def test_a_receipt_empties_the_outbox(office: Office) -> None:
     assert answered(office.worker.receipted) == 1
 
 
-@pytest.mark.parametrize("key", [DISTRICT_KEY, OTHER_KEY])
-def test_a_receipt_that_does_not_fit_is_a_fault_until_one_does(office: Office, key: Any) -> None:
+@pytest.mark.parametrize(("dev", "key"), [("another-01", DISTRICT_KEY), (ORIGIN.dev, OTHER_KEY)])
+def test_a_receipt_that_does_not_fit_is_a_fault_until_one_does(office: Office, dev: str, key: Any) -> None:
     office.worker.record(None, tap())
     event = office.offered.get(timeout=TIMEOUT_S)
-    office.worker.acknowledge(chain.sign_receipt(msgspec.structs.replace(receipt(event), upto_seq=2), key))
+    office.worker.acknowledge(chain.sign_receipt(msgspec.structs.replace(receipt(event), dev=dev), key))
 
     assert office.wait_for(FaultRaised).code is FaultCode.RECEIPT
     office.worker.acknowledge(receipt(event))
@@ -240,14 +240,13 @@ def enrol_siti(folder: Path) -> None:
         store.journal.append(Entry(EventType.AUDIT, moment(1), reason="enrolled"))
 
 
-def test_a_broken_journal_takes_the_kiosk_out_of_service(tmp_path: Path) -> None:
-    written(tmp_path, 2)
-    raw = (tmp_path / "journal.db").read_bytes()
-    (tmp_path / "journal.db").write_bytes(raw.replace(b'"pid":"p-siti"', b'"pid":"p-budi"'))
+def test_a_journal_of_another_key_takes_the_kiosk_out_of_service(tmp_path: Path) -> None:
+    with opened_store(replace(owner(tmp_path), identity=OTHER_KEY)) as store:
+        store.journal.append(tap())
     with running(tmp_path) as office:
         fault = office.wait_for(FaultRaised)
 
-    assert fault == FaultRaised(FaultCode.JOURNAL_BROKEN, "event 1: its hash does not fit its content")
+    assert fault == FaultRaised(FaultCode.JOURNAL_BROKEN, "event 1: is not signed by this device's key")
 
 
 def test_entries_that_were_never_written_are_counted_in_the_log(
