@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kiosk.bench import curves, fingers, match, pad
+from kiosk.bench import challenge, curves, fingers, match, pad
 from kiosk.bench.machine import described_machine
 from kiosk.bench.rates import percent, shipped_policy
 from kiosk.config import FingerprintSettings
 from kiosk.recognition.manifest import PROJECT
 
 VISITS = (1, 3, 5)
+CHALLENGE_VISITS = 100
 FILM_KINDS = {"one_man_bonafide.mp4": pad.BONA_FIDE, "one_man_phone_replay.mp4": f"{pad.ATTACK}phone_replay"}
 
 
@@ -95,6 +96,10 @@ def _replays(folder: Path, _docs: Path) -> str:
         return pad.described(pad.pad(Path(laid_out), VISITS))
 
 
+def _challenges(folder: Path, _docs: Path) -> str:
+    return challenge.described(challenge.challenge(folder.parent, CHALLENGE_VISITS))
+
+
 def _fingers(folder: Path, _docs: Path) -> str:
     return fingers.described(fingers.fingers(folder))
 
@@ -156,6 +161,17 @@ show: prints of today, masks, injected video, other cameras; seven people are se
         _replays,
         """One man in a dark room before a webcam, and his film shown again on a phone; every fifth frame. One man and \
 one phone say that it can work, not how often.""",
+    ),
+    Section(
+        "Presentation attacks: the challenge alone",
+        f"kiosk bench challenge --data $KIOSK_DATA --visits {CHALLENGE_VISITS}",
+        "pad",
+        _challenges,
+        """Without any passive model: how often what is not a head passes what the screen asks, in whole visits of a \
+terminal's own pipeline; every attacker is helped, since the person is enrolled from the very pictures that are shown. \
+`film_of_turns` is a film of the right head that turns by one row of actions, whatever is asked: it passes as often as \
+chance asks for that row, which is what the row's length (`challenge_length`) is for. What this cannot show: how often \
+real people fail, for there is no film of a real head that turns; `head` and `film_of_turns` are drawn heads.""",
     ),
     Section(
         "Fingers",
