@@ -1,7 +1,7 @@
 """The roster and the biometric references, sealed under one key a person.
 
     sealing key (the device's, never on this card in production)
-        └─ wraps ─▶ person's key ─ seals ─▶ name, each template        AES-256-GCM throughout
+        └─ wraps ─▶ person's key ─ seals ─▶ name, each template, each kept picture   AES-256-GCM throughout
 
 To erase a person is to destroy their wrapped key: copies of the rest that a flash card may keep in blocks out of reach
 are then noise. What is sealed is bound to whose it is and to what it is, so no row can be passed off as another's.
@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kiosk.core.biometrics import FaceReference, FingerReference, Modality, Person, References
 from kiosk.storage.database import Database, PeopleBrokenError, scrub_wal, storage_errors, transaction
-from wire.attendance import rfc3339
+from wire.attendance import parse_rfc3339, rfc3339
 from wire.canonical import canonical
 
 CONTEXT = "hadir/v1/people"
@@ -36,6 +37,19 @@ class WrongSealingKeyError(PeopleBrokenError):
     """The roster is whole, and sealed by another device's key."""
 
 
+PICTURE = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPictures:
+    """Aligned pictures of a face, kept because the person agreed to that too."""
+
+    consent: datetime
+    """When they agreed to the keeping, aware."""
+    files: tuple[bytes, ...]
+    """As `kiosk.recognition.enrolment.kept_picture` makes them."""
+
+
 class People:
     """Who is enrolled. Belongs to the thread that opened the connection."""
 
@@ -48,11 +62,14 @@ class People:
         self._sealing = AESGCM(sealing_key)
 
     @storage_errors(Database.PEOPLE, "people.db")
-    def enrol(self, person: Person, references: References, consent: datetime) -> None:
+    def enrol(
+        self, person: Person, references: References, consent: datetime, kept: KeptPictures | None = None
+    ) -> None:
         """Store a person and their references, in place of what was stored of them before.
 
         Args:
             consent: when the person agreed, aware.
+            kept: the pictures to keep; None: none, and those that were kept go.
 
         Raises:
             ValueError: a reference is another person's.
@@ -76,6 +93,15 @@ class People:
             self._connection.executemany(
                 "INSERT INTO reference (pid, modality, label, sealed_template) VALUES (?, ?, ?, ?)", sealed
             )
+            if kept is not None:
+                self._keep(person.pid, own, kept)
+
+    def _keep(self, pid: str, own: AESGCM, kept: KeptPictures) -> None:
+        self._connection.execute("INSERT INTO picture_consent VALUES (?, ?)", (pid, rfc3339(kept.consent)))
+        self._connection.executemany(
+            "INSERT INTO picture (pid, sealed_picture) VALUES (?, ?)",
+            [(pid, _seal(own, file, PICTURE, pid)) for file in kept.files],
+        )
 
     @storage_errors(Database.PEOPLE, "people.db")
     def erase(self, pid: str) -> bool:
@@ -117,6 +143,32 @@ class People:
             PeopleBrokenError: a row was changed, or sealed by another device's key.
         """
         return _sorted(self._opened_references(pid))
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def pictures_of(self, pid: str) -> tuple[bytes, ...]:
+        """One person's kept pictures, in the order of enrolment; none if they did not consent to the keeping.
+
+        Raises:
+            PeopleBrokenError: a row was changed, or sealed by another device's key.
+        """
+        keys = self._keys(pid)
+        rows = self._connection.execute("SELECT sealed_picture FROM picture WHERE pid = ? ORDER BY id", (pid,))
+        return tuple(_open(keys[pid], sealed, PICTURE, pid) for (sealed,) in rows)
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def kept_of(self, pid: str) -> KeptPictures | None:
+        """One person's kept pictures with the consent to it; None: they did not consent.
+
+        Raises:
+            PeopleBrokenError: a row was changed, or sealed by another device's key.
+        """
+        consent = self.picture_consents().get(pid)
+        return None if consent is None else KeptPictures(parse_rfc3339(consent), self.pictures_of(pid))
+
+    @storage_errors(Database.PEOPLE, "people.db")
+    def picture_consents(self) -> dict[str, str]:
+        """When each person agreed that pictures be kept, by pid, RFC 3339; the others are left out."""
+        return dict(self._connection.execute("SELECT pid, consent FROM picture_consent ORDER BY pid"))
 
     @storage_errors(Database.PEOPLE, "people.db")
     def consents(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from kiosk.core.biometrics import FaceReference, FingerReference, Person, References
 from kiosk.core.faults import FaultCode
 from kiosk.storage.database import Database, PeopleBrokenError, opened_database
-from kiosk.storage.people import People
+from kiosk.storage.people import KeptPictures, People
 from tests.storage.office import BUDI, CONSENT, SEALING_KEY, SITI, references_of
 
 
@@ -164,6 +164,59 @@ def test_the_digest_changes_with_name_references_and_fingers(people: People, oth
     people.enrol(*other, CONSENT)
 
     assert people.digest() != before
+
+
+PICTURES = KeptPictures(CONSENT, (b"a picture of Siti " * 20, b"another " * 40))
+
+
+@pytest.fixture
+def pictured(people: People) -> People:
+    """Siti consented to the keeping of pictures, Budi did not."""
+    people.enrol(SITI, references_of(SITI), CONSENT, PICTURES)
+    return people
+
+
+def test_pictures_come_back_as_they_went_in_with_their_own_consent(pictured: People) -> None:
+    assert pictured.pictures_of("p-siti") == PICTURES.files
+    assert pictured.kept_of("p-siti") == PICTURES
+    assert pictured.picture_consents() == {"p-siti": "2026-11-02T02:30:00.000Z"}
+
+
+@pytest.mark.parametrize("pid", ["p-budi", "p-nobody"])
+def test_nothing_is_kept_of_who_did_not_consent_to_it(pictured: People, pid: str) -> None:
+    assert pictured.pictures_of(pid) == ()
+    assert pictured.kept_of(pid) is None
+
+
+def test_pictures_are_sealed_on_the_card(pictured: People, tmp_path: Path) -> None:
+    assert b"a picture of Siti" not in _on_card(tmp_path)
+
+
+def test_a_picture_cannot_be_passed_off_as_another_person_s(pictured: People, connection: Connection) -> None:
+    pictured.enrol(BUDI, references_of(BUDI), CONSENT, PICTURES)
+    connection.execute("UPDATE picture SET pid = 'p-budi' WHERE pid = 'p-siti'")
+
+    with pytest.raises(PeopleBrokenError, match="picture of p-budi was changed"):
+        pictured.pictures_of("p-budi")
+
+
+def test_pictures_go_with_the_person_and_with_an_enrolment_that_keeps_none(
+    pictured: People, connection: Connection
+) -> None:
+    pictured.enrol(BUDI, references_of(BUDI), CONSENT, PICTURES)
+
+    pictured.erase("p-siti")
+    pictured.enrol(BUDI, references_of(BUDI), CONSENT)
+
+    assert pictured.picture_consents() == {}
+    assert connection.execute("SELECT count(*) FROM picture").fetchone() == (0,)
+
+
+def test_pictures_are_no_part_of_the_roster_s_digest(people: People) -> None:
+    before = people.digest()
+    people.enrol(SITI, references_of(SITI), CONSENT, PICTURES)
+
+    assert people.digest() == before
 
 
 def _on_card(folder: Path) -> bytes:
