@@ -19,7 +19,7 @@ import msgspec
 
 from kiosk import config
 from kiosk.app import run
-from kiosk.bench import challenge, fingers, match, pad, search
+from kiosk.bench import challenge, fingers, match, pad, quality, search
 from kiosk.bench.drain import drain
 from kiosk.bench.latency import latency
 from kiosk.check import findings
@@ -98,10 +98,15 @@ def _parser() -> argparse.ArgumentParser:
     enrolling.add_argument("--pid", required=True, help="the person's opaque number, the same at every terminal")
     enrolling.add_argument("--name", required=True, help="as the screen shall greet them")
     enrolling.add_argument("--pictures", type=Path, nargs="+", default=(), metavar="FILE", help="of the face alone")
+    enrolling.add_argument("--camera", action="store_true", help="take the face before the terminal's camera instead")
+    enrolling.add_argument("--headless", action="store_true", help="print the camera's hints, without a window")
     enrolling.add_argument(
         "--fingers", type=int, nargs="+", choices=range(1, 11), default=(), metavar="1-10", help=FINGERS
     )
     enrolling.add_argument("--consent", action="store_true", required=True, help="the person has consented")
+    enrolling.add_argument(
+        "--keep-pictures", action="store_true", help="they have consented to the keeping of aligned pictures too"
+    )
     enrolling.set_defaults(command=_enrol)
 
     people = commands.add_parser("people", help="who is enrolled here").add_subparsers(required=True, metavar="COMMAND")
@@ -186,6 +191,9 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], pr
     matching = bench.add_parser("match", parents=[printed], help="how often a search of faces errs")
     matching.add_argument("--faces", type=Path, required=True, metavar="DIR", help="DIR/<person>/*.jpg, as LFW")
     matching.set_defaults(command=_bench_match)
+    grading = bench.add_parser("quality", parents=[printed], help="what enrolment's gate refuses, and what that gains")
+    grading.add_argument("--faces", type=Path, required=True, metavar="DIR", help="DIR/<person>/*.jpg, at any depth")
+    grading.set_defaults(command=_bench_quality)
     attacks = bench.add_parser("pad", parents=[printed], help="how often passive liveness errs")
     attacks.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="bonafide/… and attack_<kind>/… below it, at any depth"
@@ -251,8 +259,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _enrol(options: argparse.Namespace) -> int:
-    applicant = Applicant(Person(options.pid, options.name), options.pictures, options.fingers)
-    enrol_person(Terminal.of(config.load(options.config)), applicant, lambda line: print(line, flush=True))
+    applicant = Applicant(
+        Person(options.pid, options.name), options.pictures, options.fingers, options.camera, options.keep_pictures
+    )
+    terminal = Terminal.of(config.load(options.config))
+    headless = options.headless or not _has_display()
+    enrol_person(terminal, applicant, lambda line: print(line, flush=True), headless=headless)
     return OK
 
 
@@ -262,7 +274,9 @@ def _people_list(options: argparse.Namespace) -> int:
         print(msgspec.json.encode(found).decode())
     else:
         for each in found:
-            print(f"{each.pid:20}  {each.faces} face, {len(each.fingers)} fingers  since {each.consent}  {each.name}")
+            kept = f"{each.pictures} pictures kept since {each.pictures_consent}" if each.pictures_consent else ""
+            held = f"{each.faces} face, {len(each.fingers)} fingers  since {each.consent}"
+            print("  ".join(filter(None, (f"{each.pid:20}", held, kept, each.name))))
     return OK
 
 
@@ -381,6 +395,12 @@ def _bench_latency(options: argparse.Namespace) -> int:
 def _bench_match(options: argparse.Namespace) -> int:
     measured = match.match(options.faces)
     print(msgspec.json.encode(measured.errors).decode() if options.json else match.described(measured))
+    return OK
+
+
+def _bench_quality(options: argparse.Namespace) -> int:
+    measured = quality.quality(options.faces)
+    print(msgspec.json.encode(measured).decode() if options.json else quality.described(measured))
     return OK
 
 

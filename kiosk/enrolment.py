@@ -1,4 +1,4 @@
-"""Enrolling a person from the command line: pictures of the face, presses of a finger, then on disk and in the journal.
+"""Enrolling a person from the command line: the face before the camera or in pictures, presses of a finger, the disk.
 
 Nothing is kept unless everything asked for succeeded, and nobody is enrolled whose face or finger is another person's.
 """
@@ -14,16 +14,21 @@ import cv2
 import msgspec
 import numpy as np
 
-from kiosk.core.biometrics import FaceReference, FingerReference, Person, References
+from kiosk.core.biometrics import FingerReference, Person, References
+from kiosk.core.enrolling import Captured, Stopped, StopReason
 from kiosk.core.faults import KioskError
-from kiosk.recognition.enrolment import UnfitPictureError, enrol_faces
+from kiosk.recognition.detection import Float32Array
+from kiosk.recognition.enrolment import IN_WORDS, UnfitPicturesError, kept_picture, references, samples_of
 from kiosk.recognition.gallery import Gallery, duplicates
 from kiosk.recognition.models import open_models
 from kiosk.sensors.fingerprint import Enrolled, EnrolStep, enrol
 from kiosk.sensors.fingerprint_library import Library
 from kiosk.sensors.fingerprint_reader import Reader, open_reader
+from kiosk.sitting import Sitter, sit
+from kiosk.storage.people import KeptPictures
 from kiosk.storage.store import Store, opened_store
 from kiosk.terminal import Terminal
+from kiosk.worker import Bell
 from wire.attendance import Entry, EventType
 
 PID = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -50,34 +55,66 @@ class Applicant:
     """Of the face, each with nobody else on it; they take the place of those enrolled before."""
     fingers: Sequence[int] = ()
     """Each 1 to 10, right thumb to left little finger (ISO/IEC 19794-2); the others stay as they are."""
+    camera: bool = False
+    """The face is taken before the terminal's own camera, instead of from pictures."""
+    keep_pictures: bool = False
+    """The person has consented to the keeping of the aligned pictures too, for another embedder."""
 
 
-def enrol_person(terminal: Terminal, applicant: Applicant, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What was taken of a face."""
+
+    templates: Sequence[Float32Array] = ()
+    files: tuple[bytes, ...] = ()
+    """The aligned pictures."""
+
+
+def enrol_person(
+    terminal: Terminal,
+    applicant: Applicant,
+    say: Callable[[str], None],
+    *,
+    stop: Bell | None = None,
+    headless: bool = False,
+) -> None:
     """Enrol somebody who has consented.
 
     Args:
         say: told what the person is to do now, and what was done.
+        stop: rung to end a sitting before the camera; signals to end the program do as well.
+        headless: hold that sitting without a window.
 
     Raises:
         DuplicateError: face or finger is another person's; that is on record.
-        EnrolmentError: a picture cannot be used, or a finger was not taken.
+        EnrolmentError: a picture cannot be used, a finger was not taken, or the sitting gave no samples.
         KioskError: a device or the disk failed.
     """
-    _check_names(applicant.person)
-    if not applicant.pictures and not applicant.fingers:
-        raise EnrolmentError("nothing to enrol: give pictures of the face, fingers, or both")
+    _check(applicant)
     with opened_store(terminal.owner()) as store:
         known = store.people.references()
+        sitter = Sitter(stop or Bell(), say, store.journal.append, headless)
         try:
-            taken = References(_faces(terminal, applicant, known), _fingers(terminal, applicant, known, say))
+            face = _face(terminal, applicant, known, sitter)
+            taken = References(
+                references(applicant.person.pid, face.templates), _fingers(terminal, applicant, known, say)
+            )
         except DuplicateError:
             _audit(terminal, store, applicant.person.pid, DUPLICATE)
             raise
-        references = _merged(store.people.references_of(applicant.person.pid), taken)
-        store.people.enrol(applicant.person, references, terminal.clock.read().t)
-        store.roster_changed()
-        _audit(terminal, store, applicant.person.pid, ENROLLED)
-    say(f"enrolled {applicant.person.pid}: {len(references.faces)} face, {len(references.fingers)} finger references")
+        _store(terminal, store, applicant, taken, face.files)
+    say(f"enrolled {applicant.person.pid}: {len(taken.faces)} face, {len(taken.fingers)} finger references taken")
+
+
+def _store(terminal: Terminal, store: Store, applicant: Applicant, taken: References, files: tuple[bytes, ...]) -> None:
+    pid, now = applicant.person.pid, terminal.clock.read().t
+    merged = _merged(store.people.references_of(pid), taken)
+    kept = KeptPictures(now, files) if applicant.keep_pictures else None
+    if not taken.faces:
+        kept = store.people.kept_of(pid)
+    store.people.enrol(applicant.person, merged, now, kept)
+    store.roster_changed()
+    _audit(terminal, store, pid, ENROLLED)
 
 
 class Enrolment(msgspec.Struct, frozen=True):
@@ -89,6 +126,10 @@ class Enrolment(msgspec.Struct, frozen=True):
     fingers: tuple[int, ...]
     consent: str
     """When they agreed, RFC 3339."""
+    pictures: int = 0
+    """How many aligned pictures are kept."""
+    pictures_consent: str = ""
+    """When they agreed to the keeping, RFC 3339; empty: they did not."""
 
 
 def enrolled(terminal: Terminal) -> list[Enrolment]:
@@ -98,15 +139,20 @@ def enrolled(terminal: Terminal) -> list[Enrolment]:
         StorageError: the people cannot be read, or the terminal is running.
     """
     with opened_store(terminal.owner()) as store:
-        consents = store.people.consents()
+        consents, for_pictures = store.people.consents(), store.people.picture_consents()
         return [
-            _enrolment(each, store.people.references_of(each.pid), consents[each.pid]) for each in store.people.people()
+            Enrolment(
+                each.pid,
+                each.name,
+                len(held.faces),
+                tuple(reference.finger for reference in held.fingers),
+                consents[each.pid],
+                len(store.people.pictures_of(each.pid)),
+                for_pictures.get(each.pid, ""),
+            )
+            for each in store.people.people()
+            for held in (store.people.references_of(each.pid),)
         ]
-
-
-def _enrolment(person: Person, held: References, consent: str) -> Enrolment:
-    fingers = tuple(reference.finger for reference in held.fingers)
-    return Enrolment(person.pid, person.name, len(held.faces), fingers, consent)
 
 
 def erase_person(terminal: Terminal, pid: str) -> bool:
@@ -121,6 +167,17 @@ def erase_person(terminal: Terminal, pid: str) -> bool:
         store.roster_changed()
         _audit(terminal, store, pid, ERASED)
         return True
+
+
+def _check(applicant: Applicant) -> None:
+    _check_names(applicant.person)
+    if applicant.camera and applicant.pictures:
+        raise EnrolmentError("the face is taken before the camera or from pictures: give one of the two")
+    has_face = bool(applicant.camera or applicant.pictures)
+    if not has_face and not applicant.fingers:
+        raise EnrolmentError("nothing to enrol: give the camera or pictures of the face, fingers, or both")
+    if applicant.keep_pictures and not has_face:
+        raise EnrolmentError("no pictures to keep: they are kept when a face is enrolled")
 
 
 def _check_names(person: Person) -> None:
@@ -139,22 +196,58 @@ def _merged(before: References, taken: References) -> References:
     return References(taken.faces or before.faces, (*kept, *taken.fingers))
 
 
-def _faces(terminal: Terminal, applicant: Applicant, known: References) -> tuple[FaceReference, ...]:
-    if not applicant.pictures:
-        return ()
-    models = open_models(terminal.models_folder)
-    pictures = [_picture(path) for path in applicant.pictures]
-    try:
-        references = enrol_faces(models, applicant.person.pid, pictures)
-    except UnfitPictureError as error:
-        raise EnrolmentError(f"{applicant.pictures[error.number - 1]}: {error}") from error
-    templates = [np.frombuffer(each.template, "<f4") for each in references]
+def _face(terminal: Terminal, applicant: Applicant, known: References, sitter: Sitter) -> _Face:
     policy = terminal.settings.policy
     gallery = Gallery(known.faces, policy.face_fpir, policy.face_threshold)
-    others = duplicates(gallery, templates, applicant.person.pid, gallery.threshold)
+    if applicant.camera:
+        face = _before_the_camera(terminal, applicant, gallery, sitter)
+    elif applicant.pictures:
+        face = _in_pictures(terminal, applicant, sitter.say)
+    else:
+        return _Face()
+    others = duplicates(gallery, face.templates, applicant.person.pid, gallery.threshold)
     if others:
-        raise DuplicateError(f"this face is enrolled as {others[0].pid}: compare the two people before going on")
-    return references
+        raise DuplicateError(_ENROLLED_AS.format(pid=others[0].pid))
+    return face
+
+
+_ENROLLED_AS = "this face is enrolled as {pid}: compare the two people before going on"
+
+
+def _in_pictures(terminal: Terminal, applicant: Applicant, say: Callable[[str], None]) -> _Face:
+    pictures = [_picture(path) for path in applicant.pictures]
+    try:
+        samples = samples_of(open_models(terminal.models_folder), pictures)
+    except UnfitPicturesError as error:
+        flaws = [f"{applicant.pictures[number - 1]}: {IN_WORDS[flaw]}" for number, flaw in error.flaws]
+        raise EnrolmentError("\n".join(("these pictures cannot be enrolled:", *flaws))) from error
+    for path, sample in zip(applicant.pictures, samples, strict=True):
+        if sample.advice:
+            say(f"{path}: {IN_WORDS[sample.advice]}")
+    return _Face([sample.template for sample in samples], tuple(kept_picture(sample.aligned) for sample in samples))
+
+
+def _before_the_camera(terminal: Terminal, applicant: Applicant, gallery: Gallery, sitter: Sitter) -> _Face:
+    match sit(terminal, applicant.person, gallery, sitter):
+        case Captured(samples):
+            templates = [np.frombuffer(sample.template, "<f4") for sample in samples]
+            return _Face(templates, tuple(sample.picture for sample in samples))
+        case Stopped(StopReason.DUPLICATE, other=other):
+            raise EnrolmentError(_ENROLLED_AS.format(pid=other))  # the sitting has put it on record
+        case Stopped(reason, hint, detail=detail):
+            said = "; ".join(filter(None, (_STOPPED[reason], f"last hint: {hint}" if hint else "", detail)))
+            raise EnrolmentError(f"the sitting ended: {said}; nothing was kept")
+
+
+_STOPPED = {
+    StopReason.DUPLICATE: "this face is enrolled as another person's",
+    StopReason.ATTACK: "no real face was before the camera, which is on record",
+    StopReason.NOT_LIVE: "liveness could not be judged, which is on record: let more of the surroundings be seen",
+    StopReason.OTHER_FACE: "another person's face was before the camera, which is on record",
+    StopReason.TIMED_OUT: "the time ran out before there were enough good pictures",
+    StopReason.DEVICE: "the camera or a model failed",
+    StopReason.CANCELLED: "it was cancelled",
+}
 
 
 def _picture(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -73,11 +73,12 @@ def embedded(models: Models, folder: Path) -> FaceSet:
         if isinstance(found, Flaw):
             flaws[found] += 1
         else:
-            samples.setdefault(path.parent.name, []).append(_sample(models.encoder, found))
+            samples.setdefault(path.parent.name, []).append(sampled(models.encoder, found))
     return FaceSet(samples, flaws, middles)
 
 
-def _sample(encoder: FaceEncoder, crop: UInt8Array) -> Sample:
+def sampled(encoder: FaceEncoder, crop: UInt8Array) -> Sample:
+    """Return what an aligned face, (112, 112, 3) uint8 BGR, gives."""
     features = encoder.features(crop)
     plain = np.asarray(features / np.linalg.norm(features), np.float32)
     return Sample(encoder.distinct(features), encoder.reference_template(crop), plain)

@@ -57,6 +57,11 @@ class Hint(StrEnum):
     HOLD_STILL = "hold_still"
     LOOK_HERE = "look_here"
     PRESS_AGAIN = "press_again"
+    EVEN_LIGHT = "even_light"
+    OPEN_EYES = "open_eyes"
+    CLOSE_MOUTH = "close_mouth"
+    TURN_SLIGHTLY_LEFT = "turn_slightly_left"
+    TURN_SLIGHTLY_RIGHT = "turn_slightly_right"
 
 
 class Action(StrEnum):

@@ -171,10 +171,17 @@ def _choice(page: Page, box: Box, act: Act) -> Button:
 
 def recording(page: Page, phase: Recording) -> Scene:
     """The event is on its way to the disk; nothing is promised yet."""
+    return waiting(page, phase.person.name, "recording.title")
+
+
+def waiting(page: Page, name: str, key: str) -> Scene:
+    """Something is under way for somebody; nothing is promised yet."""
     centre = _field_box(page).centre
-    name = name_of(page, phase.person.name, 52, INK, Weight.EXTRA_BOLD)
-    title = replace(page.text("recording.title", 34, INK_SOFT), above=page.px(34))
-    still = (*_avatar(page, phase.person.name, SURFACE, INK), Stack(_words_of_result(page), (name, title)))
+    words = (
+        name_of(page, name, 52, INK, Weight.EXTRA_BOLD),
+        replace(page.text(key, 34, INK_SOFT), above=page.px(34)),
+    )
+    still = (*_avatar(page, name, SURFACE, INK), Stack(_words_of_result(page), words))
     return Scene(page.look.size, PAPER, still, _spinner(page, centre, page.px(280), GREEN))
 
 
@@ -271,6 +278,16 @@ def out_of_service(page: Page) -> Scene:
 
 
 # ---- what the results share
+
+
+def result(page: Page, tone: Tone, words: tuple[Text | Chip, ...]) -> Scene:
+    """A whole screen in a result's colour: its sign on the left, words on the right."""
+    still = (
+        *_field(page, tone),
+        *sign(tone, _field_box(page).centre, page.px(236)),
+        Stack(_words_of_result(page), words),
+    )
+    return Scene(page.look.size, tone.ground, still)
 
 
 def _field_box(page: Page) -> Box:

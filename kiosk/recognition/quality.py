@@ -2,6 +2,7 @@
 
 Nothing here looks at hair, headwear or glasses: *jilbab*, *peci* and glasses are never a reason to refuse. The limits
 are wide on purpose, set from the figures given with each, so that they stop what cannot be recognised and nothing else.
+This is recognition's gate, for every frame; what is enrolled must pass the stricter one in `enrolment_quality`.
 """
 
 from __future__ import annotations

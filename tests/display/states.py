@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 
 from kiosk.core.biometrics import Action, FaceProbe, Hint, Liveness, Modality, Person, Policy
 from kiosk.core.decision import Accepted, Reason
+from kiosk.core.enrolling import Captured, Capturing, EnrolmentPlan, EnrolPhase, FaceView, Opening, Stopped, StopReason
 from kiosk.core.faults import FaultCode
 from kiosk.core.lockout import Lockout
 from kiosk.core.schedule import DayRule, Schedule
@@ -23,7 +24,11 @@ from kiosk.core.state import (
     Starting,
     State,
 )
+from kiosk.display import enrolment_screens, screens
+from kiosk.display.parts import Page
+from kiosk.display.scene import Scene
 from kiosk.display.style import Look
+from kiosk.display.texts import Texts
 from wire.attendance import Act, ClockQuality, ClockSource, Mode, Moment
 
 OFFICE = "Kantor Desa Sukamaju"
@@ -60,11 +65,19 @@ class Shown:
     t: datetime = ON_TIME
     policy: Policy = POLICY
     clk: ClockQuality = SURE
+    enrolment: EnrolPhase | None = None
+    """Where an enrolment stands; None: the terminal serves people."""
 
     @property
     def now(self) -> Moment:
         """The moment of the picture."""
         return Moment(self.t, "boot", NOW_MS, self.clk)
+
+    def scene(self, texts: Texts, look: Look) -> Scene:
+        """What the screen shows."""
+        if self.enrolment is None:
+            return screens.view(self.state, self.now, self.policy, texts, look)
+        return enrolment_screens.view(self.enrolment, PLAN, Page(self.state, self.now, self.policy, texts, look))
 
 
 def _online(phase: Phase, *faults: FaultCode) -> State:
@@ -87,6 +100,14 @@ def _challenged(*actions: Action) -> Shown:
 def _locked(modality: Modality) -> Shown:
     lockout = Lockout(locks=1, until_ms=NOW_MS + 24_300, is_locked=True)
     return Shown(replace(_online(Idle()), lockouts={modality: lockout}))
+
+
+PLAN = EnrolmentPlan("p-03", RADEN.name, 0.363, 0.5)
+VIEW = FaceView(900, 1)
+
+
+def _enrolling(phase: EnrolPhase, policy: Policy = POLICY) -> Shown:
+    return Shown(State(), policy=policy, enrolment=phase)
 
 
 STATES: dict[str, Shown] = {
@@ -125,6 +146,17 @@ STATES: dict[str, Shown] = {
     "greeting_early_minutes": _greeting(SITI, Act.DEPARTURE, datetime(2026, 7, 6, 8, 18, tzinfo=UTC)),
     **{f"refusing_{reason}": _refusing(reason) for reason in Reason},
     **{f"refusing_{hint}": _refusing(Reason.UNUSABLE, hint) for hint in Hint},
+    "enrolling_opening": _enrolling(Opening()),
+    "enrolling_straight": _enrolling(Capturing(NOW_MS + 9000)),
+    "enrolling_left": _enrolling(Capturing(NOW_MS + 9000, (VIEW,))),
+    "enrolling_right": _enrolling(Capturing(NOW_MS + 9000, (VIEW, VIEW))),
+    "enrolling_taking": _enrolling(Capturing(NOW_MS + 9000, (VIEW,), (VIEW, VIEW))),
+    "enrolling_hint": _enrolling(Capturing(NOW_MS + 9000, (), (), Hint.CLOSE_MOUTH)),
+    "enrolling_turn": _enrolling(Capturing(NOW_MS + 9000, (VIEW,), (), Hint.TURN_SLIGHTLY_LEFT)),
+    "enrolling_demonstration": _enrolling(Capturing(NOW_MS + 9000, (VIEW, VIEW), (), Hint.EVEN_LIGHT), UNCHECKED),
+    "enrolling_captured": _enrolling(Captured((VIEW, VIEW, VIEW))),
+    **{f"refusing_{reason}": _enrolling(Stopped(reason)) for reason in StopReason},
+    "refusing_enrolment_hint": _enrolling(Stopped(StopReason.TIMED_OUT, Hint.TURN_SLIGHTLY_LEFT)),
     "out_of_service": Shown(_online(OutOfService(), FaultCode.JOURNAL)),
     "out_of_service_full": Shown(_online(OutOfService(), FaultCode.FULL)),
     "out_of_service_copy": Shown(_online(OutOfService(), FaultCode.ANOTHER_CARD, FaultCode.PEOPLE_BROKEN)),

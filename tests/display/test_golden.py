@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from kiosk.config import Language
-from kiosk.display.screens import view
 from kiosk.display.texts import Texts
 from tests.display.conftest import Renderers
 from tests.display.golden import MOST, check, worst_difference
@@ -35,7 +34,7 @@ SHEET = (
 
 def drawn(name: str, size: str, language: Language, renderers: Renderers, texts: dict[Language, Texts]) -> np.ndarray:
     shown = STATES[name]
-    scene = view(shown.state, shown.now, shown.policy, texts[language], LOOKS[size])
+    scene = shown.scene(texts[language], LOOKS[size])
     renderers[size].draw(scene, PICTURE)
     return renderers[size].pixels()
 

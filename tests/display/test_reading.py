@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from kiosk.config import Language
 from kiosk.core.biometrics import Person
-from kiosk.core.state import Choosing, Greeting, Recording
+from kiosk.core.state import Choosing, Greeting, Recording, State
+from kiosk.display import enrolment_screens
 from kiosk.display.layout import LEADING, Line, Mark, marks
+from kiosk.display.parts import Page
 from kiosk.display.renderer import Renderer
 from kiosk.display.scene import Box, Button, Colour, Item, Row, Scene, Stack
-from kiosk.display.screens import view
 from kiosk.display.style import LEAST_TARGET_PX
 from kiosk.display.texts import Texts
 from tests.display.conftest import Renderers
 from tests.display.standin import camera_picture
-from tests.display.states import LOOKS, STATES, Shown
+from tests.display.states import LOOKS, PLAN, POLICY, STATES, Shown
 
 PICTURE = camera_picture()
 NAMES = (
@@ -41,7 +42,7 @@ TAILED = frozenset("gjpqyQ,;()")
 
 def scene(shown: Shown, size: str, texts: Texts, office: str | None = None) -> Scene:
     look = LOOKS[size] if office is None else replace(LOOKS[size], office=office)
-    return view(shown.state, shown.now, shown.policy, texts, look)
+    return shown.scene(texts, look)
 
 
 def blocks(items: tuple[Item, ...]) -> Iterator[Stack | Row]:
@@ -126,6 +127,19 @@ def test_long_names_fit(name: str, person: str, size: str, renderers: Renderers,
     state = replace(shown.state, phase=replace(phase, person=Person("p", person)))
 
     assert_fits(scene(replace(shown, state=state), size, texts[Language.INDONESIAN]), renderers[size])
+
+
+@pytest.mark.parametrize("size", LOOKS)
+@pytest.mark.parametrize("person", NAMES)
+@pytest.mark.parametrize("name", ["enrolling_opening", "enrolling_left", "enrolling_captured"])
+def test_long_names_fit_while_their_face_is_enrolled(
+    name: str, person: str, size: str, renderers: Renderers, texts: dict[Language, Texts]
+) -> None:
+    phase, look = STATES[name].enrolment, replace(LOOKS[size], office=OFFICE)
+    assert phase is not None
+    page = Page(State(), STATES[name].now, POLICY, texts[Language.INDONESIAN], look)
+
+    assert_fits(enrolment_screens.view(phase, replace(PLAN, name=person), page), renderers[size])
 
 
 @pytest.mark.parametrize("size", LOOKS)

@@ -10,14 +10,14 @@ import pytest
 from kiosk.config import Language
 from kiosk.core.state import Greeting
 from kiosk.display.parts import initials
-from kiosk.display.scene import Button, Chip, Item, Octagon, Oval, Picture, Ring, Row, Scene, Stack
+from kiosk.display.scene import Button, Chip, Glyph, Icon, Item, Octagon, Oval, Picture, Ring, Row, Scene, Stack
 from kiosk.display.screens import view
 from kiosk.display.texts import Texts
 from tests.display.states import LOOKS, NOW_MS, STATES, Shown
 
 
 def shown_scene(shown: Shown, texts: dict[Language, Texts]) -> Scene:
-    return view(shown.state, shown.now, shown.policy, texts[Language.INDONESIAN], LOOKS["1024"])
+    return shown.scene(texts[Language.INDONESIAN], LOOKS["1024"])
 
 
 def said(items: tuple[Item, ...]) -> list[str]:
@@ -52,6 +52,13 @@ def said(items: tuple[Item, ...]) -> list[str]:
         ("greeting_repeated", "Sudah tercatat sebelumnya"),
         ("refusing_unknown", "Kode: unknown"),
         ("out_of_service", "J01   Catatan kehadiran tidak dapat disimpan"),
+        ("enrolling_straight", "Lihat lurus ke kamera"),
+        ("enrolling_left", "Toleh sedikit ke kiri"),
+        ("enrolling_taking", "Tahan sebentar"),
+        ("enrolling_hint", "Tutup mulut"),
+        ("enrolling_captured", "Tunggu sampai petugas selesai menyimpan."),
+        ("refusing_enrolment_duplicate", "Wajah ini sudah terdaftar"),
+        ("refusing_enrolment_hint", "Kepala belum menoleh ke kiri"),
     ],
 )
 def test_a_screen_says(name: str, sentence: str, texts: dict[Language, Texts]) -> None:
@@ -82,6 +89,23 @@ def test_the_guide_fills_with_every_usable_frame(texts: dict[Language, Texts]) -
     ovals = [item for item in shown_scene(STATES["looking"], texts).live if isinstance(item, Oval)]
 
     assert ovals[-1].part == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("name", "taken"), [("enrolling_straight", 0), ("enrolling_left", 1), ("enrolling_right", 2)])
+def test_every_sample_that_was_taken_is_ticked(name: str, taken: int, texts: dict[Language, Texts]) -> None:
+    still = shown_scene(STATES[name], texts).still
+
+    assert sum(isinstance(item, Icon) and item.glyph is Glyph.TICK for item in still) == taken
+
+
+def test_a_face_that_is_to_turn_has_the_arrow_on_the_side_where_it_sees_itself_turn(
+    texts: dict[Language, Texts],
+) -> None:
+    live = shown_scene(STATES["enrolling_turn"], texts).live
+    picture = next(item for item in live if isinstance(item, Picture))
+    arrow = next(item for item in live if isinstance(item, Icon))
+
+    assert arrow.box.centre[0] < picture.guide.x
 
 
 def test_the_ring_of_a_challenge_is_the_time_left(texts: dict[Language, Texts]) -> None:

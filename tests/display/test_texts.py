@@ -13,7 +13,6 @@ from kiosk.config import Language
 from kiosk.core.biometrics import Hint
 from kiosk.core.decision import Reason
 from kiosk.core.faults import FaultCode
-from kiosk.display.screens import view
 from kiosk.display.texts import Texts, TextsError
 from tests.display.states import LOOKS, STATES
 
@@ -54,7 +53,7 @@ def test_every_sentence_is_said_by_some_screen(texts: dict[Language, Texts]) -> 
     asked = Asked(texts[Language.INDONESIAN].sentences)
     listening = replace(texts[Language.INDONESIAN], sentences=asked)
     for shown in STATES.values():
-        view(shown.state, shown.now, shown.policy, listening, LOOKS["1024"])
+        shown.scene(listening, LOOKS["1024"])
 
     unsaid = {key for key in asked if key not in asked.keys_asked and not key.startswith("fault.")}
     assert unsaid == set()
