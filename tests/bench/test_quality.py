@@ -14,7 +14,8 @@ from kiosk.__main__ import main
 from kiosk.bench.faces import Sample
 from kiosk.bench.quality import QualityMeasured, Shot, described, quality, summed_up
 from kiosk.bench.rates import BenchError, shipped_policy
-from kiosk.recognition.manifest import DEMO_FOLDER
+from kiosk.recognition.enrolment_quality import ENROLMENT_LIMITS, Limit
+from kiosk.recognition.manifest import DEMO_FOLDER, PROJECT
 from tests.recognition.test_enrolment_quality import GOOD
 
 DARK = replace(GOOD, luminance=20.0)
@@ -84,6 +85,16 @@ def test_the_command_measures_real_portraits(tmp_path: Path, capsys: pytest.Capt
 
     assert (found["pictures"], found["measured"], found["flaws"]) == (4, 3, {"no_face": 1})
     assert (found["fnmr_passed"], found["pairs_passed"]) == (0.0, 2)
+
+
+@pytest.mark.parametrize("limit", ENROLMENT_LIMITS, ids=lambda limit: limit.component)
+def test_the_page_names_every_limit_as_it_is(limit: Limit) -> None:
+    page = (PROJECT / "docs" / "enrolment.md").read_text(encoding="utf-8")
+    (row,) = (
+        line for line in described(measured(Shot("a", GOOD, template(0)))).splitlines() if limit.component in line
+    )
+
+    assert " | ".join(row.split(" | ")[:2]) in page
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

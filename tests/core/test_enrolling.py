@@ -205,6 +205,14 @@ def test_somebody_else_on_the_way_is_passed_over_once_and_then_ends_it_on_record
     assert (record.entry.reason, record.entry.score, record.entry.thr) == ("enrolment_other_face", 0.0, 0.36)
 
 
+def test_somebody_else_is_not_forgotten_with_the_next_good_sample() -> None:
+    stranger, late_stranger = ([seen(yaw, template=OTHER)] * 3 for yaw in (12.0, -12.0))
+
+    phase, _ = played([*STRAIGHT, *stranger, *LEFT, *late_stranger])
+
+    assert phase == Stopped(StopReason.OTHER_FACE)
+
+
 def test_two_people_who_take_turns_in_one_row_are_not_one_person() -> None:
     assert capturing([seen(), seen(template=OTHER), seen()]).samples == ()
 

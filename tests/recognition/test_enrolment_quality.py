@@ -175,6 +175,19 @@ def behind_dark_glasses(picture: UInt8Array) -> UInt8Array:
     return changed
 
 
+@pytest.mark.parametrize("colour", [0, 255])
+def test_light_is_measured_on_cheeks_and_nose_alone(models: Models, faces: Faces, colour: int) -> None:
+    picture = faces["impostor_1"]
+    face = models.detector.faces(picture)[0]
+    mesh, crop = models.landmarks.landmarks(picture, face), aligned(picture, face.landmarks)
+    covered = np.full_like(crop, colour)
+    covered[60:84, 28:84] = crop[60:84, 28:84]
+
+    seen, seen_covered = (quality(each, face.landmarks, mesh) for each in (crop, covered))
+
+    assert replace(seen_covered, sharpness=seen.sharpness) == seen
+
+
 @pytest.mark.parametrize("change", [as_is, in_a_jilbab, under_a_peci, behind_glasses, behind_dark_glasses])
 def test_nothing_on_or_around_the_head_refuses(
     models: Models, faces: Faces, change: Callable[[UInt8Array], UInt8Array]
