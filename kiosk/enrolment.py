@@ -45,6 +45,14 @@ class EnrolmentError(KioskError):
 class DuplicateError(EnrolmentError):
     """The face or the finger is enrolled as another person's."""
 
+    def __init__(self, message: str, *, is_on_record: bool = False) -> None:
+        """
+        Args:
+            is_on_record: whether the journal has it already.
+        """
+        super().__init__(message)
+        self.is_on_record = is_on_record
+
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
@@ -99,8 +107,9 @@ def enrol_person(
             taken = References(
                 references(applicant.person.pid, face.templates), _fingers(terminal, applicant, known, say)
             )
-        except DuplicateError:
-            _audit(terminal, store, applicant.person.pid, DUPLICATE)
+        except DuplicateError as error:
+            if not error.is_on_record:
+                _audit(terminal, store, applicant.person.pid, DUPLICATE)
             raise
         _store(terminal, store, applicant, taken, face.files)
     say(f"enrolled {applicant.person.pid}: {len(taken.faces)} face, {len(taken.fingers)} finger references taken")
@@ -233,7 +242,7 @@ def _before_the_camera(terminal: Terminal, applicant: Applicant, gallery: Galler
             templates = [np.frombuffer(sample.template, "<f4") for sample in samples]
             return _Face(templates, tuple(sample.picture for sample in samples))
         case Stopped(StopReason.DUPLICATE, other=other):
-            raise EnrolmentError(_ENROLLED_AS.format(pid=other))  # the sitting has put it on record
+            raise DuplicateError(_ENROLLED_AS.format(pid=other), is_on_record=True)
         case Stopped(reason, hint, detail=detail):
             said = "; ".join(filter(None, (_STOPPED[reason], f"last hint: {hint}" if hint else "", detail)))
             raise EnrolmentError(f"the sitting ended: {said}; nothing was kept")

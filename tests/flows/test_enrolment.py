@@ -14,7 +14,7 @@ import pytest
 from kiosk.core.biometrics import Person
 from kiosk.core.state import Greeting, Refusing
 from kiosk.display.texts import load
-from kiosk.enrolment import Applicant, EnrolmentError, enrol_person, enrolled, erase_person
+from kiosk.enrolment import Applicant, DuplicateError, EnrolmentError, enrol_person, enrolled, erase_person
 from kiosk.recognition.enrolment import references_again
 from kiosk.recognition.models import Models, open_models
 from kiosk.sim.pictures import HEIGHT, WIDTH, Attack, Scene, attack, person, portrait
@@ -115,7 +115,7 @@ def test_pictures_that_may_be_kept_make_the_very_references_again_and_go_with_th
 def test_who_is_enrolled_already_cannot_be_enrolled_as_somebody_else(bench: Bench, siti: dict[str, Scene]) -> None:
     enrol_person(bench.terminal, Applicant(SITI, [portrait_file("person_b_2.jpg")]), lambda _: None)
 
-    with pytest.raises(EnrolmentError, match=r"enrolled as p-1: compare"):
+    with pytest.raises(DuplicateError, match=r"enrolled as p-1: compare"):
         before_the_camera(bench, ANDI, follows(bench, siti))
 
     assert [(event.pid, event.reason) for event in bench.events()] == [
