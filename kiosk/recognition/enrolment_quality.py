@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from kiosk.core.biometrics import Hint
-from kiosk.recognition.challenge import EYE_LEFT, EYE_RIGHT, yaw_deg
 from kiosk.recognition.detection import Float32Array, UInt8Array
+from kiosk.recognition.landmarks import EYE_LEFT, EYE_RIGHT, yaw_deg
 from kiosk.recognition.quality import MIDDLE, detail
 
 CHEEKS = (slice(60, 84), slice(28, 84))

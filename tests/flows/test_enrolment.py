@@ -17,11 +17,11 @@ from kiosk.display.texts import load
 from kiosk.enrolment import Applicant, DuplicateError, EnrolmentError, enrol_person, enrolled, erase_person
 from kiosk.recognition.enrolment import references_again
 from kiosk.recognition.models import Models, open_models
+from kiosk.sim.heads import Head, head
 from kiosk.sim.pictures import HEIGHT, WIDTH, Attack, Scene, attack, person, portrait
 from kiosk.storage.store import opened_store
 from kiosk.worker import Bell
 from tests.flows.bench import Bench, opened_bench, portrait_file, portrait_picture
-from tests.recognition.turning import Head, head
 
 SITI, ANDI = Person("p-1", "Siti Aminah"), Person("p-2", "Andi Pratama")
 TURN_DEG = 14.0

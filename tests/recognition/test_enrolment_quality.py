@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from kiosk.core.biometrics import Hint
-from kiosk.recognition.challenge import EYE_LEFT, EYE_RIGHT
 from kiosk.recognition.detection import Float32Array, UInt8Array
 from kiosk.recognition.encoding import aligned
 from kiosk.recognition.enrolment_quality import (
@@ -25,10 +24,11 @@ from kiosk.recognition.enrolment_quality import (
     quality,
     uniformity,
 )
+from kiosk.recognition.landmarks import EYE_LEFT, EYE_RIGHT
 from kiosk.recognition.models import Models
+from kiosk.sim.heads import head
 from kiosk.sim.pictures import Portrait
 from tests.recognition.conftest import Faces
-from tests.recognition.turning import head
 
 GOOD = Quality(
     inter_eye_px=60,
