@@ -190,50 +190,6 @@ _SIGNS: dict[Action | None, Glyph] = {
 }
 
 
-def capturing(page: Page, phase: Capturing, plan: EnrolmentPlan) -> Scene:
-    """A face is being enrolled: whose, how far it is, and what would help."""
-    panes = _panes(page)
-    width = page.px(GUIDE_WIDTH + 4)
-    still: list[Item] = [*_heading(page, plan.name), *_progress(page, panes.clock, phase, plan)]
-    live = [_picture(page, panes), Oval(panes.guide, WHITE, page.px(GUIDE_WIDTH))]
-    if phase.hint is not None:
-        advice = _Advice(HINT_GLYPHS[phase.hint], f"hint.{phase.hint}", f"hint_more.{phase.hint}", AMBER, INK, INK)
-        live += [Oval(panes.guide, AMBER, width), *_pointer(page, panes, _TURNS.get(phase.hint))]
-    elif phase.run:
-        advice = _Advice(Glyph.HOLD, "looking.hold", "enrolling.taking", BLUE, WHITE, SKY_SOFT)
-        live.append(Oval(panes.guide, SKY, width, len(phase.run) / plan.frames))
-    else:
-        pose = wanted(phase, plan)
-        advice = _Advice(Glyph.FACE, f"pose.{pose}", "enrolling.slowly", BLUE, WHITE, SKY_SOFT)
-    return Scene(page.look.size, PAPER, (*still, *_card(page, panes.card, advice)), tuple(live))
-
-
-_TURNS = {Hint.TURN_SLIGHTLY_LEFT: Action.TURN_LEFT, Hint.TURN_SLIGHTLY_RIGHT: Action.TURN_RIGHT}
-
-
-def _heading(page: Page, name: str) -> Iterable[Item]:
-    """In the bar's place: whose face it is, and at which office."""
-    box = page.box.top(page.px(BAR)).inset(page.px(MARGIN), 0)
-    left = box.left(round(box.w * (1 - OFFICE_PART)))
-    yield label(left, lines(page.words(name, 24, INK, Weight.BOLD), 2))
-    yield Stack(box.beside(left.w), (lines(page.words(page.look.office, 20, INK_SOFT), 2),), Align.END)
-
-
-def _progress(page: Page, box: Box, phase: Capturing, plan: EnrolmentPlan) -> Iterable[Item]:
-    """A disc for every sample: taken, wanted now, to come."""
-    side, gap = page.px(72), page.px(22)
-    title = box.top(box.h // 2 - page.px(20))
-    yield label(title, page.text("enrolling.title", 34, INK, Weight.EXTRA_BOLD))
-    for place in range(len(plan.poses)):
-        disc = Box(box.x + place * (side + gap), title.bottom, side, side)
-        if place < len(phase.samples):
-            yield Disc(disc, GREEN)
-            yield Icon(Glyph.TICK, square(disc.centre, round(side * 0.6)), WHITE, 3)
-        else:
-            yield Disc(disc, SKY if place == len(phase.samples) else LINE)
-            yield label(disc, page.words(str(place + 1), 30, INK, Weight.BOLD), Align.MIDDLE)
-
-
 def _panes(page: Page) -> _Panes:
     margin, gap = page.px(MARGIN), page.px(24)
     body = page.box.below(page.px(BAR))
