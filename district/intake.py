@@ -13,9 +13,9 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from district.store import Device, Misfit, Quarantined, Store
+from district.store import Device, Misfit, Position, Quarantined, Store
 from wire.attendance import LARGEST_MESSAGE, VERSION, Batch, Event, MessageError, Span, decode, encode, rfc3339
 from wire.chain import ChainError, Head, Receipt, is_signed_head, public_key, sign_receipt, verify_event, verify_link
 from wire.condition import Birth, State
@@ -108,7 +108,6 @@ class Intake:
         try:
             address = self._address(topic)
             device = self._device(address)
-            _check_trusted(device)
             events = self._events(address, device, raw)
         except Rejected as rejected:
             self._quarantine(rejected, device, topic, raw)
@@ -119,13 +118,25 @@ class Intake:
     def _kept(self, events: Sequence[Event], device: Device, topic: str) -> list[str]:
         """Keep what can be kept; returns what is wrong with the others."""
         wrong = []
+        key = public_key(device.key)
+        end = self._open_end(device)
         for event in events:
             try:
-                self._keep(event, device, topic)
+                self._check_event(event, device, key)
+                if end is not None and event.seq == end.seq + 1 and not event.lost:
+                    end = self._append(event, self._t(), end)
+                else:
+                    self._keep(event, device, topic)
+                    end = self._open_end(device)
             except Rejected as rejected:
                 self._quarantine(rejected, device, topic, encode(event))
                 wrong.append(str(rejected))
         return wrong
+
+    def _open_end(self, device: Device) -> Position | None:
+        """The end of a chain that the next event just goes on: nothing waits for it; None: something does."""
+        head = self._store.head(device.dev)
+        return None if self._store.next_waiting(device.dev, head.seq) is not None else head
 
     def _address(self, topic: str) -> Address:
         address = parse(topic)
@@ -159,16 +170,20 @@ class Intake:
             raise Rejected(Misfit.GARBAGE, str(error)) from error
         return ()
 
-    def _keep(self, event: Event, device: Device, topic: str) -> None:
+    def _check_event(self, event: Event, device: Device, key: Ed25519PublicKey) -> None:
+        """Whatever can be said of an event by itself."""
         self._check_sender(event.dev, device)
         try:
-            verify_event(event, public_key(device.key))
+            verify_event(event, key)
         except ChainError as error:
             raise Rejected(Misfit.FORGED, str(error), event.seq) from error
         if event.seq < 1 or not all(0 < span.first <= span.last < event.seq for span in event.lost):
             raise Rejected(
                 Misfit.BREAK, f"event {event.seq}: numbers begin at 1, and lost ones lie before it", event.seq
             )
+
+    def _keep(self, event: Event, device: Device, topic: str) -> None:
+        """Keep an event that is not simply the next one."""
         held = self._store.held_hash(device.dev, event.seq)
         if held == event.hash:
             self._store.count_duplicate(device.dev)
@@ -188,7 +203,7 @@ class Intake:
         elif event.seq > head + 1:
             self._store.set_aside(event, self._t())
         else:
-            self._append(event, self._t())
+            self._append(event, self._t(), self._store.head(device.dev))
         self._link_waiting(device, topic)
 
     def _link_waiting(self, device: Device, topic: str) -> None:
@@ -200,18 +215,19 @@ class Intake:
                 return
             for event, received_t in self._store.take_waiting(device.dev, seq):
                 try:
-                    self._append(event, received_t)
+                    self._append(event, received_t, self._store.head(device.dev))
                 except Rejected as rejected:
                     self._quarantine(rejected, device, topic, encode(event))
 
-    def _append(self, event: Event, received_t: str) -> None:
-        head = self._store.head(event.dev)
+    def _append(self, event: Event, received_t: str, head: Position) -> Position:
+        """Keep an event at the end of the chain; returns the end then."""
         try:
             if not event.lost and event.seq <= head.seq + 1:  # what it follows is held
                 verify_link(head.seq, head.hash, event)
         except ChainError as error:
             raise Rejected(Misfit.BREAK, str(error), event.seq) from error
         self._store.append(event, received_t)
+        return Position(event.seq, event.hash)
 
     def _put_in(self, event: Event) -> None:
         """Keep an event whose number was declared lost, between those that are held."""
@@ -253,6 +269,8 @@ class Intake:
     def _check_sender(self, dev: str, device: Device) -> None:
         if dev != device.dev:
             raise Rejected(Misfit.FOREIGN, f"speaks of {dev[:32]!r} on a topic of {device.dev}")
+        if device.revoked_t is not None:
+            raise Rejected(Misfit.REVOKED, f"{device.dev} was revoked on {device.revoked_t}")
 
     def _quarantine(self, rejected: Rejected, device: Device | None, topic: str, raw: bytes) -> None:
         dev = device.dev if device else None
@@ -267,8 +285,3 @@ class Intake:
 
     def _t(self) -> str:
         return rfc3339(self._now())
-
-
-def _check_trusted(device: Device) -> None:
-    if device.revoked_t is not None:
-        raise Rejected(Misfit.REVOKED, f"{device.dev} was revoked on {device.revoked_t}")
